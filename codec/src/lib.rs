@@ -1,0 +1,15 @@
+//! Music in several spellings: MIDI files, [`Score`]s, and the encodings a model
+//! reads. Pure: bytes and values in, bytes and values out; no files, no model.
+//!
+//! - [`score`]: the score all conversions pass through.
+//! - [`midi`]: standard MIDI files to scores and back.
+//! - [`encoding`]: the trait every encoding keeps, and what a model needs of it.
+//! - [`beat`]: Continuo's own encoding, in bars and beats.
+//! - [`text`]: MIDI Gen AI's text encoding, byte for byte.
+#![forbid(unsafe_code)]
+
+pub mod encoding;
+pub mod score;
+
+pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
+pub use score::{Instrument, Meter, Note, Score, Tempo};
