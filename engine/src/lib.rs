@@ -1,1 +1,17 @@
-//! TODO
+//! Phrase in, takes out: where the encodings meet the model. Plugin and command
+//! line ask this crate alone for music.
+//!
+//! - [`engine`]: a model with its encoding, shared by all who use it.
+//! - [`generation`]: one request, from phrase to notes as they complete.
+//! - [`source`]: where models come from: embedded, or a folder.
+//! - [`time`]: seconds to beats, for encodings that count in seconds.
+
+pub mod engine;
+pub mod generation;
+pub mod source;
+pub mod time;
+
+pub use continuo_codec::{Instrument, Meter, Note, Score, Tempo, Window};
+pub use continuo_model::Sampling;
+pub use engine::{Engine, EngineError};
+pub use generation::{BeatNote, Ending, Request, TakeEvent};

@@ -1,0 +1,230 @@
+//! One request: the phrase becomes a prompt, the encoding's grammar leads the
+//! model, and notes leave as they complete, in beats.
+
+use std::ops::Range;
+
+use continuo_codec::{Clock, Encoding, EncodingError, Event, IdSet, Instrument, Score, Stream, Window};
+use continuo_model::{Guide, Sampling};
+
+pub use continuo_model::Ending;
+
+use crate::engine::{Engine, EngineError};
+use crate::time::TempoMap;
+
+/// The most takes one request may ask for.
+pub const MOST_TAKES: usize = 8;
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What was played; tick 0 is a bar line.
+    pub phrase: Score,
+    /// Where the answer lies, in beats since the phrase's tick 0.
+    pub window: Window,
+    /// How many answers, 1 to [`MOST_TAKES`].
+    pub takes: usize,
+    /// How ids are chosen.
+    pub sampling: Sampling,
+}
+
+/// A note in beats since tick 0 of the phrase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BeatNote {
+    /// Onset.
+    pub start: f64,
+    /// Length, above 0.
+    pub duration: f64,
+    /// MIDI pitch, 0..=127.
+    pub pitch: u8,
+    /// MIDI velocity, 1..=127.
+    pub velocity: u8,
+    /// Who plays it.
+    pub instrument: Instrument,
+}
+
+/// What became known of a take, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TakeEvent {
+    /// A note is determined. Notes come in the order of their onsets.
+    Note {
+        /// Which take.
+        take: usize,
+        /// The note.
+        note: BeatNote,
+    },
+    /// No later note of the take begins before this beat.
+    Reached {
+        /// Which take.
+        take: usize,
+        /// Beats since tick 0 of the phrase.
+        beat: f64,
+    },
+    /// The take is complete.
+    Done {
+        /// Which take.
+        take: usize,
+    },
+}
+
+impl Engine {
+    /// Answers a phrase. `on` hears every event as it happens, on this thread;
+    /// `cancelled` is asked before every id.
+    ///
+    /// The same request gives the same events on every run.
+    ///
+    /// # Errors
+    /// [`EngineError::Request`] for an impossible request; otherwise what model
+    /// and encoding report.
+    pub fn generate(
+        &self,
+        request: &Request,
+        cancelled: &dyn Fn() -> bool,
+        on: &mut dyn FnMut(TakeEvent),
+    ) -> Result<Ending, EngineError> {
+        check(request)?;
+        let continuation =
+            self.encoding().continuation(&request.phrase, request.window, self.longest_prompt())?;
+        let clock = BeatClock::new(self.encoding(), &request.phrase);
+        let shared = std::cell::RefCell::new(Listener { on, error: None });
+        let mut guides: Vec<StreamGuide<'_, '_>> = (0..request.takes)
+            .map(|take| StreamGuide {
+                take,
+                stream: continuation.stream.boxed_clone(),
+                clock: &clock,
+                listener: &shared,
+                set: IdSet::default(),
+                events: Vec::new(),
+                ids_left: longest_take(request.window),
+                done: false,
+            })
+            .collect();
+        let ending = continuo_model::generate(
+            self.model(),
+            &continuation.ids,
+            &mut guides,
+            &request.sampling,
+            cancelled,
+        )?;
+        drop(guides);
+        match shared.into_inner().error {
+            Some(error) => Err(error.into()),
+            None => Ok(ending),
+        }
+    }
+
+    /// Five eighths of the window: room for the answer before it has to move.
+    fn longest_prompt(&self) -> usize {
+        self.context() * 5 / 8
+    }
+}
+
+fn check(request: &Request) -> Result<(), EngineError> {
+    let Sampling { temperature, top_p, .. } = request.sampling;
+    if !(1..=MOST_TAKES).contains(&request.takes) {
+        return Err(EngineError::Request(format!("{} takes asked for; 1 to {MOST_TAKES} are possible", request.takes)));
+    }
+    if !(temperature.is_finite() && temperature >= 0.0) {
+        return Err(EngineError::Request(format!("a temperature of {temperature} makes no sense; use 0 to 2")));
+    }
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        return Err(EngineError::Request(format!("top_p is {top_p}; it must lie above 0 and not above 1")));
+    }
+    Ok(())
+}
+
+/// A bound no music reaches (over ten notes on each of 24 steps a beat): a model
+/// that never moves on would otherwise hold its listener for ever.
+fn longest_take(window: Window) -> usize {
+    let beats = (window.until - window.from).clamp(1.0, 4096.0).ceil();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 4096")]
+    let beats = beats as usize;
+    beats * 24 * 32
+}
+
+/// Turns an encoding's clock into beats.
+struct BeatClock {
+    map: Option<TempoMap>,
+}
+
+impl BeatClock {
+    fn new(encoding: &dyn Encoding, phrase: &Score) -> Self {
+        Self { map: (encoding.clock() == Clock::Seconds).then(|| TempoMap::new(phrase)) }
+    }
+
+    fn beat(&self, time: f64) -> f64 {
+        self.map.as_ref().map_or(time, |map| map.beat(time))
+    }
+}
+
+/// Who hears the events of all takes, and the first error of any.
+struct Listener<'a> {
+    on: &'a mut dyn FnMut(TakeEvent),
+    error: Option<EncodingError>,
+}
+
+/// Lets an encoding's stream lead a take.
+struct StreamGuide<'a, 'b> {
+    take: usize,
+    stream: Box<dyn Stream>,
+    clock: &'a BeatClock,
+    listener: &'a std::cell::RefCell<Listener<'b>>,
+    set: IdSet,
+    events: Vec<Event>,
+    ids_left: usize,
+    done: bool,
+}
+
+impl StreamGuide<'_, '_> {
+    fn tell(&self, event: TakeEvent) {
+        (self.listener.borrow_mut().on)(event);
+    }
+
+    fn translate(&self, event: Event) -> Option<TakeEvent> {
+        let take = self.take;
+        match event {
+            Event::Note(note) => {
+                let start = self.clock.beat(note.start);
+                let duration = self.clock.beat(note.start + note.duration) - start;
+                let (pitch, velocity, instrument) = (note.pitch, note.velocity, note.instrument);
+                Some(TakeEvent::Note { take, note: BeatNote { start, duration, pitch, velocity, instrument } })
+            }
+            Event::Reached(time) => Some(TakeEvent::Reached { take, beat: self.clock.beat(time) }),
+            // The answer keeps the phrase's tempo and meter.
+            Event::Tempo { .. } | Event::Meter { .. } => None,
+        }
+    }
+}
+
+impl Guide for StreamGuide<'_, '_> {
+    fn allowed(&mut self, ids: &mut Vec<Range<u32>>) {
+        ids.clear();
+        let failed = self.listener.borrow().error.is_some();
+        if !(self.stream.finished() || failed || self.ids_left == 0) {
+            self.stream.allowed(&mut self.set);
+            ids.extend_from_slice(self.set.ranges());
+        }
+        if ids.is_empty() && !self.done {
+            self.done = true;
+            self.tell(TakeEvent::Done { take: self.take });
+        }
+    }
+
+    fn accept(&mut self, id: u32) {
+        self.ids_left -= 1;
+        self.events.clear();
+        match self.stream.push(id, &mut self.events) {
+            Ok(()) => {
+                for event in std::mem::take(&mut self.events) {
+                    if let Some(event) = self.translate(event) {
+                        self.tell(event);
+                    }
+                }
+            }
+            Err(error) => self.listener.borrow_mut().error = Some(error),
+        }
+    }
+
+    fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32> {
+        self.stream.shorten(history, max)
+    }
+}
