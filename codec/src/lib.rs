@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod encoding;
+pub mod midi;
 pub mod score;
 
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
