@@ -1,0 +1,492 @@
+//! GPT-2 as a whole: configuration, cache, attention, feed-forward, blocks,
+//! and the model made of them. Shapes stand at line ends: `t` ids in this call,
+//! `n` ids including the cached ones, `h` heads of width `d`, `c = h * d`.
+//!
+//! A call works on one sequence, so there is no batch dimension anywhere.
+
+use std::fs;
+use std::path::Path;
+
+use candle_core::{D, DType, Device, Tensor};
+use candle_nn::{LayerNorm, Module, ops::softmax_last_dim};
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+use crate::weights::{Scope, Weights};
+
+/// The shape of a model: the part of Hugging Face's `config.json` for GPT-2
+/// that decides what is computed. Absent fields have the values `transformers`
+/// gives them, unknown ones are ignored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// How many ids there are.
+    pub vocab_size: usize,
+    /// The longest sequence, in ids.
+    pub n_positions: usize,
+    /// Width of the residual stream.
+    pub n_embd: usize,
+    /// Number of blocks.
+    pub n_layer: usize,
+    /// Attention heads in a block; they share `n_embd` evenly.
+    pub n_head: usize,
+    /// Width inside the feed-forward part; four times `n_embd` if absent.
+    pub n_inner: Option<usize>,
+    /// The nonlinearity of the feed-forward part.
+    pub activation_function: Activation,
+    /// Added to the variance in layer normalisation.
+    pub layer_norm_epsilon: f64,
+    /// Standard deviation of fresh weights; of use to training alone.
+    pub initializer_range: f64,
+    /// Whether attention scores are divided by the root of the head width.
+    pub scale_attn_weights: bool,
+    /// Whether attention scores are also divided by the block's number, from 1.
+    pub scale_attn_by_inverse_layer_idx: bool,
+    /// Whether the output head is the transposed id embedding.
+    pub tie_word_embeddings: bool,
+    /// Attention to an encoder, which is not supported.
+    pub add_cross_attention: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vocab_size: 50_257,
+            n_positions: 1024,
+            n_embd: 768,
+            n_layer: 12,
+            n_head: 12,
+            n_inner: None,
+            activation_function: Activation::GeluNew,
+            layer_norm_epsilon: 1e-5,
+            initializer_range: 0.02,
+            scale_attn_weights: true,
+            scale_attn_by_inverse_layer_idx: false,
+            tie_word_embeddings: true,
+            add_cross_attention: false,
+        }
+    }
+}
+
+/// The nonlinearity between the two matrices of the feed-forward part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// GELU by its tanh approximation, GPT-2's own.
+    #[serde(rename = "gelu_new", alias = "gelu_pytorch_tanh", alias = "gelu_fast")]
+    GeluNew,
+    /// GELU by the error function.
+    #[serde(rename = "gelu")]
+    Gelu,
+    /// `max(x, 0)`.
+    #[serde(rename = "relu")]
+    Relu,
+    /// `x * sigmoid(x)`.
+    #[serde(rename = "silu", alias = "swish")]
+    Silu,
+}
+
+/// No dimension of a model comes near this; what does is a damaged file.
+const MAX_DIMENSION: usize = 1 << 20;
+/// More blocks than any model has.
+const MAX_LAYERS: usize = 1 << 10;
+/// The most one cache may take, in bytes; GPT-2 XL takes 0.6 GB.
+const MAX_CACHE: usize = 8 << 30;
+
+impl Config {
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    /// If there is none, it is not JSON, or the model it describes cannot be.
+    pub fn open(file: &Path) -> Result<Self, ModelError> {
+        let remedy = "a model is a folder that holds config.json and model.safetensors";
+        let text =
+            fs::read(file).map_err(|source| ModelError::Io { file: file.to_owned(), source, remedy })?;
+        let name = file.display().to_string();
+        let config: Self = serde_json::from_slice(&text).map_err(|error| ModelError::Config {
+            file: name.clone(),
+            problem: if text.trim_ascii_start().starts_with(b"<") {
+                "this is a web page, not a configuration; download the file itself".to_owned()
+            } else {
+                format!("not a GPT-2 configuration: {error}")
+            },
+        })?;
+        config.check(&name)?;
+        Ok(config)
+    }
+
+    /// Refuses what cannot be computed; `file` is named in the error.
+    pub(crate) fn check(&self, file: &str) -> Result<(), ModelError> {
+        match self.problem() {
+            Some(problem) => Err(ModelError::Config { file: file.to_owned(), problem }),
+            None => Ok(()),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let dimensions = [
+            ("vocab_size", self.vocab_size, MAX_DIMENSION),
+            ("n_positions", self.n_positions, MAX_DIMENSION),
+            ("n_embd", self.n_embd, MAX_DIMENSION),
+            ("n_layer", self.n_layer, MAX_LAYERS),
+            ("n_head", self.n_head, MAX_DIMENSION),
+            ("n_inner", self.inner(), 4 * MAX_DIMENSION),
+        ];
+        for (name, value, most) in dimensions {
+            if value == 0 || value > most {
+                return Some(format!("{name} is {value}, but must lie between 1 and {most}; correct it"));
+            }
+        }
+        let (c, h) = (self.n_embd, self.n_head);
+        if !c.is_multiple_of(h) {
+            return Some(format!(
+                "n_embd = {c} cannot be shared evenly by n_head = {h} heads; correct either"
+            ));
+        }
+        let cache = self.n_layer.saturating_mul(2 * size_of::<f32>() * c).saturating_mul(self.n_positions);
+        if cache > MAX_CACHE {
+            return Some(format!(
+                "n_layer, n_embd and n_positions together ask for {} GB of memory a sequence; lower n_positions",
+                cache >> 30
+            ));
+        }
+        if !(self.layer_norm_epsilon >= 0.0 && self.layer_norm_epsilon < 1.0) {
+            return Some(format!(
+                "layer_norm_epsilon is {}, but must be small and positive",
+                self.layer_norm_epsilon
+            ));
+        }
+        self.add_cross_attention.then(|| "cross-attention is not supported".to_owned())
+    }
+
+    /// Width of one attention head.
+    pub fn head_width(&self) -> usize {
+        self.n_embd / self.n_head
+    }
+
+    /// Width inside the feed-forward part.
+    pub fn inner(&self) -> usize {
+        self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
+    }
+
+    /// What attention scores of block `layer`, counted from 0, are multiplied by.
+    pub(crate) fn attention_scale(&self, layer: usize) -> f64 {
+        let mut scale = 1.0;
+        if self.scale_attn_weights {
+            scale /= (self.head_width() as f64).sqrt();
+        }
+        if self.scale_attn_by_inverse_layer_idx {
+            scale /= (layer + 1) as f64;
+        }
+        scale
+    }
+}
+
+/// The keys and values of one sequence, so that each id is computed once.
+/// Memory for the whole window is reserved when it is made.
+#[derive(Debug)]
+pub struct Cache {
+    layers: Vec<Layer>,
+    len: usize,
+}
+
+/// What one block remembers.
+#[derive(Debug)]
+struct Layer {
+    keys: Tensor,   // (h, n_positions, d)
+    values: Tensor, // (h, n_positions, d)
+}
+
+impl Cache {
+    fn new(config: &Config) -> Result<Self, ModelError> {
+        let shape = (config.n_head, config.n_positions, config.head_width());
+        let zeros = || Tensor::zeros(shape, DType::F32, &Device::Cpu);
+        let layers = (0..config.n_layer).map(|_| Ok(Layer { keys: zeros()?, values: zeros()? }));
+        Ok(Self { layers: layers.collect::<Result<_, ModelError>>()?, len: 0 })
+    }
+
+    /// How many ids the cache holds.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the cache holds no ids.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets all but the first `len` ids. Does nothing if there are no more.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// A second cache with the same ids, to be continued independently. Copies
+    /// what is used and no more.
+    pub fn fork(&self) -> Self {
+        let layers = self.layers.iter().map(|layer| Layer {
+            keys: copy_prefix(&layer.keys, self.len),
+            values: copy_prefix(&layer.values, self.len),
+        });
+        Self { layers: layers.collect(), len: self.len }
+    }
+}
+
+/// A tensor like `source` with its first `len` positions filled from it.
+fn copy_prefix(source: &Tensor, len: usize) -> Tensor {
+    let copy = || {
+        let target = source.zeros_like()?;
+        if len > 0 {
+            target.slice_set(&source.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
+        }
+        Ok::<_, candle_core::Error>(target)
+    };
+    // PANIC: `len` never exceeds the positions of `source`, and both tensors
+    // are contiguous f32 of the same shape in main memory.
+    copy().expect("a prefix of a cache can be copied")
+}
+
+impl Layer {
+    /// Stores keys and values `(h, t, d)` after the first `len`, returns all of them so far.
+    fn append(&self, keys: &Tensor, values: &Tensor, len: usize) -> Result<(Tensor, Tensor), ModelError> {
+        let n = len + keys.dim(1)?;
+        self.keys.slice_set(keys, 1, len)?;
+        self.values.slice_set(values, 1, len)?;
+        Ok((self.keys.narrow(1, 0, n)?, self.values.narrow(1, 0, n)?)) // (h, n, d)
+    }
+}
+
+/// `x W + b`, with `W` stored `(in, out)` as GPT-2's `Conv1D` does.
+struct Linear {
+    weight: Tensor, // (in, out)
+    bias: Tensor,   // (out)
+}
+
+impl Linear {
+    fn load(inputs: usize, outputs: usize, vb: Scope<'_>) -> Result<Self, ModelError> {
+        Ok(Self { weight: vb.get(&[inputs, outputs], "weight")?, bias: vb.get(&[outputs], "bias")? })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(x.matmul(&self.weight)?.broadcast_add(&self.bias)?)
+    }
+}
+
+struct Attention {
+    c_attn: Linear,
+    c_proj: Linear,
+    heads: usize,
+    scale: f64,
+}
+
+impl Attention {
+    fn load(config: &Config, layer: usize, vb: Scope<'_>) -> Result<Self, ModelError> {
+        let c = config.n_embd;
+        Ok(Self {
+            c_attn: Linear::load(c, 3 * c, vb.pp("c_attn"))?,
+            c_proj: Linear::load(c, c, vb.pp("c_proj"))?,
+            heads: config.n_head,
+            scale: config.attention_scale(layer),
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        mask: Option<&Tensor>,
+        layer: &Layer,
+        len: usize,
+    ) -> Result<Tensor, ModelError> {
+        let (t, c) = x.dims2()?;
+        let qkv = self.c_attn.forward(x)?.reshape((t, 3, self.heads, c / self.heads))?;
+        let part = |index| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
+        let (q, k, v) = (part(0)?, part(1)?, part(2)?); // (h, t, d)
+        let (k, v) = layer.append(&k, &v, len)?; // (h, n, d)
+        let mut scores = (q * self.scale)?.matmul(&k.t()?)?; // (h, t, n)
+        if let Some(mask) = mask {
+            scores = scores.broadcast_add(mask)?;
+        }
+        let y = softmax_last_dim(&scores)?.matmul(&v)?; // (h, t, d)
+        self.c_proj.forward(&y.transpose(0, 1)?.reshape((t, c))?)
+    }
+}
+
+/// What is added to the scores `(t, n)` of ids that follow `len` cached ones,
+/// so that none sees a later one. A single id sees all there are.
+fn causal_mask(t: usize, len: usize) -> Result<Option<Tensor>, ModelError> {
+    if t == 1 {
+        return Ok(None);
+    }
+    let row = |i| (0..len + t).map(move |j| if j > len + i { f32::NEG_INFINITY } else { 0.0 });
+    let mask: Vec<f32> = (0..t).flat_map(row).collect();
+    Ok(Some(Tensor::from_vec(mask, (t, len + t), &Device::Cpu)?))
+}
+
+struct Mlp {
+    c_fc: Linear,
+    c_proj: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    fn load(config: &Config, vb: Scope<'_>) -> Result<Self, ModelError> {
+        let (c, inner) = (config.n_embd, config.inner());
+        Ok(Self {
+            c_fc: Linear::load(c, inner, vb.pp("c_fc"))?,
+            c_proj: Linear::load(inner, c, vb.pp("c_proj"))?,
+            activation: config.activation_function,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let x = self.c_fc.forward(x)?; // (t, inner)
+        let x = match self.activation {
+            Activation::GeluNew => x.gelu()?,
+            Activation::Gelu => x.gelu_erf()?,
+            Activation::Relu => x.relu()?,
+            Activation::Silu => x.silu()?,
+        };
+        self.c_proj.forward(&x)
+    }
+}
+
+struct Block {
+    ln_1: LayerNorm,
+    attn: Attention,
+    ln_2: LayerNorm,
+    mlp: Mlp,
+}
+
+impl Block {
+    fn load(config: &Config, layer: usize, vb: Scope<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            ln_1: layer_norm(config, vb.pp("ln_1"))?,
+            attn: Attention::load(config, layer, vb.pp("attn"))?,
+            ln_2: layer_norm(config, vb.pp("ln_2"))?,
+            mlp: Mlp::load(config, vb.pp("mlp"))?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        mask: Option<&Tensor>,
+        layer: &Layer,
+        len: usize,
+    ) -> Result<Tensor, ModelError> {
+        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, mask, layer, len)?)?;
+        Ok((&x + self.mlp.forward(&self.ln_2.forward(&x)?)?)?)
+    }
+}
+
+fn layer_norm(config: &Config, vb: Scope<'_>) -> Result<LayerNorm, ModelError> {
+    let shape = [config.n_embd];
+    Ok(LayerNorm::new(vb.get(&shape, "weight")?, vb.get(&shape, "bias")?, config.layer_norm_epsilon))
+}
+
+/// A GPT-2 with its weights, ready to run. It does not change, so any number of
+/// threads may share one, each with [`Cache`]s of its own.
+pub struct Gpt2 {
+    config: Config,
+    wte: Tensor, // (vocab, c)
+    wpe: Tensor, // (n_positions, c)
+    blocks: Vec<Block>,
+    ln_f: LayerNorm,
+    head: Tensor, // (c, vocab)
+}
+
+impl Gpt2 {
+    /// Loads the model in the folder `dir`: its `config.json` and `model.safetensors`.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the two do not belong together.
+    pub fn open(dir: &Path) -> Result<Self, ModelError> {
+        let config = Config::open(&dir.join("config.json"))?;
+        let file = dir.join("model.safetensors");
+        let remedy = "a model is a folder that holds config.json and model.safetensors";
+        let bytes =
+            fs::read(&file).map_err(|source| ModelError::Io { file: file.clone(), source, remedy })?;
+        Self::load(config, &Weights::parse(&file.display().to_string(), &bytes)?)
+    }
+
+    /// Makes the model that `config` describes from the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// If the bytes are damaged, or are not the weights of such a model.
+    pub fn from_bytes(config: Config, safetensors: &[u8]) -> Result<Self, ModelError> {
+        config.check("the configuration given")?;
+        Self::load(config, &Weights::parse("the weights given", safetensors)?)
+    }
+
+    fn load(config: Config, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        weights.check_blocks(config.n_layer)?;
+        let vb = weights.transformer();
+        let c = config.n_embd;
+        let wte = vb.get(&[config.vocab_size, c], "wte.weight")?;
+        let wpe = vb.get(&[config.n_positions, c], "wpe.weight")?;
+        let blocks = (0..config.n_layer).map(|layer| Block::load(&config, layer, vb.pp("h").pp(layer)));
+        let blocks = blocks.collect::<Result<_, _>>()?;
+        let ln_f = layer_norm(&config, vb.pp("ln_f"))?;
+        let head = if config.tie_word_embeddings {
+            wte.t()?
+        } else {
+            weights.root().get(&[config.vocab_size, c], "lm_head.weight")?.t()?
+        };
+        Ok(Self { config, wte, wpe, blocks, ln_f, head })
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// An empty cache with room for the whole window.
+    pub fn cache(&self) -> Cache {
+        // PANIC: the configuration was checked, which bounds what is asked for.
+        Cache::new(&self.config).expect("a cache of a checked configuration can be made")
+    }
+
+    /// Appends `ids` to `cache` and returns the logits of the id to follow
+    /// them, one for each of the vocabulary.
+    ///
+    /// # Errors
+    /// If there are no ids, one is outside of the vocabulary, or they exceed
+    /// the window. The cache is then as it was.
+    pub fn forward(&self, ids: &[u32], cache: &mut Cache) -> Result<Vec<f32>, ModelError> {
+        self.check_call(ids, cache)?;
+        let (t, len) = (ids.len(), cache.len);
+        let positions = self.wpe.narrow(0, len, t)?;
+        let mut x = (self.wte.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)? + positions)?; // (t, c)
+        let mask = causal_mask(t, len)?;
+        for (block, layer) in self.blocks.iter().zip(&cache.layers) {
+            x = block.forward(&x, mask.as_ref(), layer, len)?;
+        }
+        let last = self.ln_f.forward(&x.narrow(0, t - 1, 1)?)?; // (1, c)
+        let logits = last.matmul(&self.head)?.squeeze(D::Minus2)?.to_vec1()?; // (vocab)
+        cache.len += t;
+        Ok(logits)
+    }
+
+    fn check_call(&self, ids: &[u32], cache: &Cache) -> Result<(), ModelError> {
+        let Config { n_positions: window, vocab_size: vocabulary, .. } = self.config;
+        let shape = [self.config.n_head, window, self.config.head_width()];
+        if cache.layers.len() != self.blocks.len() || cache.layers.iter().any(|l| l.keys.dims() != shape) {
+            return Err(ModelError::ForeignCache);
+        }
+        if ids.is_empty() {
+            return Err(ModelError::NoIds);
+        }
+        if ids.len() > window - cache.len {
+            return Err(ModelError::Window { asked: ids.len(), used: cache.len, window });
+        }
+        let outside = |&id: &u32| usize::try_from(id).map_or(true, |id| id >= vocabulary);
+        match ids.iter().position(outside) {
+            Some(position) => Err(ModelError::Id { id: ids[position], position, vocabulary }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Gpt2 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gpt2").field("config", &self.config).finish_non_exhaustive()
+    }
+}
