@@ -1,0 +1,55 @@
+//! Where the built plugin and the built command line are.
+//!
+//! `CONTINUO_BUNDLE` and `CONTINUO_CLI` name them (`cargo verify` sets both);
+//! without these variables they are looked for where a build puts them.
+
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// How to build what the tests need.
+pub const BUILD: &str = "cargo run -p continuo-bundler -- bundle --profile dev";
+
+/// The folder cargo builds into: `CARGO_TARGET_DIR`, or `target` beside the
+/// workspace's `Cargo.toml`.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+/// The built `.clap`.
+///
+/// # Errors
+/// When it is not there: the message names the command that builds it.
+pub fn bundle() -> Result<PathBuf> {
+    let bundled = target_dir().join("bundled");
+    find("CONTINUO_BUNDLE", "plugin", &[bundled.join("dev/Continuo.clap"), bundled.join("Continuo.clap")])
+}
+
+/// The built command line `continuo`.
+///
+/// # Errors
+/// When it is not there: the message names the command that builds it.
+pub fn cli() -> Result<PathBuf> {
+    let name = format!("continuo{}", env::consts::EXE_SUFFIX);
+    let target = target_dir();
+    find(
+        "CONTINUO_CLI",
+        "command line",
+        &[target.join("debug").join(&name), target.join("release").join(&name)],
+    )
+}
+
+fn find(variable: &str, what: &str, places: &[PathBuf]) -> Result<PathBuf> {
+    if let Some(path) = env::var_os(variable).map(PathBuf::from) {
+        if path.exists() {
+            return Ok(path);
+        }
+        bail!("{variable} says {}, where nothing is; build it with: {BUILD}", path.display());
+    }
+    places.iter().find(|path| path.exists()).cloned().with_context(|| {
+        let places: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+        format!("the {what} has not been built (looked at {}); build it with: {BUILD}", places.join(" and "))
+    })
+}
