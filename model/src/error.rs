@@ -102,6 +102,12 @@ pub enum ModelError {
     /// A setting or batch the trainer cannot work with.
     #[error("{0}")]
     Training(String),
+    /// Logits that leave nothing to choose.
+    #[error(
+        "the model's answer holds no number to choose from; its weights are damaged or of another vocabulary: \
+         download or train the model again"
+    )]
+    NoChoice,
     /// The tensor library failed.
     #[error("computing failed: {0}")]
     Compute(#[from] candle_core::Error),
