@@ -1,6 +1,8 @@
 //! MIDI files to scores and back, on files built byte by byte, on real ones, and
 //! on damaged ones.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use continuo_codec::midi::{MidiError, Track, read, write, write_tracks};
 use continuo_codec::{Instrument, Meter, Note, Score, Tempo};
 
