@@ -11,6 +11,7 @@
 pub mod encoding;
 pub mod midi;
 pub mod score;
+pub mod text;
 
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
 pub use score::{Instrument, Meter, Note, Score, Tempo};

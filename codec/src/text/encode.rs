@@ -1,0 +1,133 @@
+//! MIDI files to the seed's text.
+
+use std::collections::HashMap;
+
+use super::TextError;
+use super::parse::{self, Event, File, Kind};
+use super::seconds::{Seconds, spell};
+
+/// Spells a MIDI file as the seed does, to the byte.
+///
+/// Instruments follow each other in the order of their first finished note, and
+/// an instrument's notes in the order in which they end. A file without notes
+/// gives an empty text. The file is read as strictly as the seed reads it: what
+/// it drops is refused here. [`crate::midi::read`] takes more.
+///
+/// # Errors
+/// [`TextError::Midi`] where the seed refuses the file, with the place.
+///
+/// # Examples
+/// ```
+/// use continuo_codec::{Instrument, Note, Score, midi, text};
+/// let mut score = Score::new(480);
+/// let instrument = Instrument::PIANO;
+/// score.notes.push(Note { start: 0, instrument, pitch: 57, duration: 720, velocity: 70 });
+/// let text = text::encode_midi(&midi::write(&score))?;
+/// assert_eq!(text, "57_0.0_0.75_70.0");
+/// # Ok::<(), text::TextError>(())
+/// ```
+pub fn encode_midi(bytes: &[u8]) -> Result<String, TextError> {
+    let file = parse::file(bytes)?;
+    let seconds = tempo_map(&file)?;
+    let mut instruments = Instruments::default();
+    for (number, track) in file.tracks.iter().enumerate() {
+        instruments.read(number, track);
+    }
+    let mut text = String::new();
+    for note in instruments.notes.iter().flatten() {
+        let (start, end) = (seconds.at(as_f64(note.start)), seconds.at(as_f64(note.end)));
+        if end < start {
+            let reason = "notes in a file that counts in SMPTE frames";
+            return Err(TextError::Midi { offset: 12, reason });
+        }
+        spell(&mut text, note.pitch, start, end - start, note.velocity);
+    }
+    Ok(text)
+}
+
+/// Ticks stay below 10^10, so none is changed by this.
+fn as_f64(tick: u64) -> f64 {
+    tick as f64
+}
+
+/// The tempo map of the first track, which also has to have possible meters.
+fn tempo_map(file: &File) -> Result<Seconds, TextError> {
+    let first = file.tracks.first().map(Vec::as_slice).unwrap_or_default();
+    let refuse = |event: &Event, reason| Err(TextError::Midi { offset: event.offset, reason });
+    let mut tempos = Vec::new();
+    for event in first {
+        match event.kind {
+            Kind::Tempo { micros: 0 } => return refuse(event, "a tempo of 0"),
+            Kind::Tempo { micros } => tempos.push((as_f64(event.tick), micros)),
+            Kind::Meter { numerator: 0, .. } => return refuse(event, "a meter of 0"),
+            Kind::Meter { exponent: 31.., .. } => return refuse(event, "a meter's denominator beyond 2^30"),
+            _ => {}
+        }
+    }
+    let seconds = Seconds::new(f64::from(file.division), tempos);
+    for event in first {
+        let placed = matches!(event.kind, Kind::Meter { .. } | Kind::Key);
+        if placed && seconds.at(as_f64(event.tick)) < 0.0 {
+            return refuse(event, "a meter or key after the start of a file that counts in SMPTE frames");
+        }
+    }
+    Ok(seconds)
+}
+
+/// A finished note, in ticks.
+struct Finished {
+    pitch: u8,
+    velocity: u8,
+    start: u64,
+    end: u64,
+}
+
+/// Finished notes by instrument.
+#[derive(Default)]
+struct Instruments {
+    notes: Vec<Vec<Finished>>,
+    /// Which of them a program, channel and track play.
+    places: HashMap<(u8, u8, usize), usize>,
+}
+
+impl Instruments {
+    fn read(&mut self, number: usize, track: &[Event]) {
+        let mut programs = [0; 16];
+        let mut open: HashMap<(u8, u8), Vec<(u64, u8)>> = HashMap::new();
+        for event in track {
+            match event.kind {
+                Kind::Program { channel, program } => programs[usize::from(channel)] = program,
+                Kind::On { channel, pitch, velocity } => {
+                    open.entry((channel, pitch)).or_default().push((event.tick, velocity));
+                }
+                Kind::Off { channel, pitch } => {
+                    let Some(begun) = open.remove(&(channel, pitch)) else { continue };
+                    let (kept, closed): (Vec<_>, Vec<_>) =
+                        begun.into_iter().partition(|&(start, _)| start == event.tick);
+                    if closed.is_empty() {
+                        continue;
+                    }
+                    let instrument = self.instrument((programs[usize::from(channel)], channel, number));
+                    instrument.extend(closed.into_iter().map(|(start, velocity)| Finished {
+                        pitch,
+                        velocity,
+                        start,
+                        end: event.tick,
+                    }));
+                    if !kept.is_empty() {
+                        open.insert((channel, pitch), kept);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn instrument(&mut self, key: (u8, u8, usize)) -> &mut Vec<Finished> {
+        let place = *self.places.entry(key).or_insert_with(|| {
+            self.notes.push(Vec::new());
+            self.notes.len() - 1
+        });
+        &mut self.notes[place]
+    }
+}
