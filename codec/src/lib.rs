@@ -8,10 +8,11 @@
 //! - [`text`]: MIDI Gen AI's text encoding, byte for byte.
 #![forbid(unsafe_code)]
 
+pub mod beat;
 pub mod encoding;
 pub mod midi;
 pub mod score;
-pub mod text;
 
+pub use beat::Beat;
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
 pub use score::{Instrument, Meter, Note, Score, Tempo};

@@ -1,0 +1,165 @@
+//! Pieces cut and varied for training, ids to ids.
+
+use super::grammar::{Grammar, Sound, Step};
+use super::meter::Signature;
+use super::vocab::{DRUM, PITCH};
+use super::writer::Writer;
+
+/// Cuts a piece at its bar lines into pieces of at most `max` ids, each as long as
+/// can be and each beginning with START, BAR, meter and tempo. Of a bar that is
+/// longer than `max` the beginning is kept; what has no note is left out. Reading
+/// stops at the first id that is out of place.
+///
+/// ```
+/// use continuo_codec::{Beat, Encoding, Instrument, Note, Score, beat};
+/// let mut score = Score::new(24);
+/// score.notes = (0..100)
+///     .map(|i| Note { start: i * 24, instrument: Instrument::PIANO, pitch: 60, duration: 24, velocity: 66 })
+///     .collect();
+/// let chunks = beat::chunks(&Beat.encode(&score)?, 64);
+/// assert!(chunks.iter().all(|chunk| chunk.len() <= 64));
+/// assert_eq!(Beat.decode(&chunks[0])?.notes, score.notes[..16]);
+/// # Ok::<(), continuo_codec::EncodingError>(())
+/// ```
+#[must_use]
+pub fn chunks(ids: &[u32], max: usize) -> Vec<Vec<u32>> {
+    let mut cutter = Cutter { max, chunks: Vec::new(), writer: None, fits: 0 };
+    let mut grammar = Grammar::new();
+    let mut bar: Option<Bar> = None;
+    for &id in ids {
+        match grammar.push(id) {
+            None => break,
+            Some(Step::Pending | Step::Position) => {}
+            Some(Step::Bar) => {
+                if let Some(bar) = bar.take() {
+                    cutter.add(&bar);
+                }
+                bar =
+                    Some(Bar { meter: grammar.signature(), tempo: grammar.tempo.max(1), steps: Vec::new() });
+            }
+            Some(step) => bar.iter_mut().for_each(|bar| bar.steps.push((step, grammar.position))),
+        }
+    }
+    if let Some(bar) = bar {
+        cutter.add(&bar);
+    }
+    cutter.close();
+    cutter.chunks
+}
+
+/// What happens in a bar, with its positions.
+struct Bar {
+    /// In force just before it.
+    meter: Signature,
+    tempo: u32,
+    steps: Vec<(Step, u32)>,
+}
+
+impl Bar {
+    fn writer(&self, max: usize) -> Writer {
+        Writer::new(self.meter, self.tempo, max + 64)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.bar();
+        for &(step, position) in &self.steps {
+            writer.take(step, position);
+        }
+        writer.settle();
+    }
+}
+
+/// Fills one chunk after the other.
+struct Cutter {
+    max: usize,
+    chunks: Vec<Vec<u32>>,
+    writer: Option<Writer>,
+    /// How many of the writer's ids are whole bars within `max`.
+    fits: usize,
+}
+
+impl Cutter {
+    fn add(&mut self, bar: &Bar) {
+        if let Some(writer) = &mut self.writer {
+            bar.write(writer);
+            if writer.ids.len() <= self.max {
+                self.fits = writer.ids.len();
+                return;
+            }
+            self.close();
+        }
+        let mut writer = bar.writer(self.max);
+        bar.write(&mut writer);
+        if writer.ids.len() <= self.max {
+            self.fits = writer.ids.len();
+            self.writer = Some(writer);
+        } else {
+            self.add_beginning(bar);
+        }
+    }
+
+    /// Makes a chunk of the positions of a bar that fit.
+    fn add_beginning(&mut self, bar: &Bar) {
+        let mut writer = bar.writer(self.max);
+        writer.bar();
+        for steps in bar.steps.chunk_by(|a, b| a.1 == b.1) {
+            for &(step, position) in steps {
+                writer.take(step, position);
+            }
+            writer.settle();
+            if writer.ids.len() > self.max {
+                break;
+            }
+            self.fits = writer.ids.len();
+        }
+        self.writer = Some(writer);
+        self.close();
+    }
+
+    fn close(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            let mut ids = writer.ids;
+            ids.truncate(self.fits);
+            if ids.iter().any(|&id| id >= PITCH) {
+                self.chunks.push(ids);
+            }
+        }
+        self.fits = 0;
+    }
+}
+
+/// Moves every note but the drums by `semitones`; `None` where a pitch would leave
+/// 0..=127.
+#[must_use]
+pub fn transpose(ids: &[u32], semitones: i8) -> Option<Vec<u32>> {
+    let moved = |id: u32| {
+        if !(PITCH..DRUM).contains(&id) {
+            return Some(id);
+        }
+        id.checked_add_signed(i32::from(semitones)).filter(|id| (PITCH..DRUM).contains(id))
+    };
+    ids.iter().map(|&id| moved(id)).collect()
+}
+
+/// Moves every note's velocity by `steps` levels, within the levels there are.
+/// Reading stops at the first id that is out of place; a note that is not complete
+/// is left out.
+#[must_use]
+pub fn scale_velocity(ids: &[u32], steps: i8) -> Vec<u32> {
+    let mut grammar = Grammar::new();
+    let mut writer = Writer::new(grammar.signature(), 120, ids.len() + 16);
+    for &id in ids {
+        let Some(step) = grammar.push(id) else { break };
+        let step = match step {
+            Step::Note(sound) => Step::Note(Sound { level: louder(sound.level, steps), ..sound }),
+            step => step,
+        };
+        writer.take(step, grammar.position);
+    }
+    writer.settle();
+    writer.ids
+}
+
+fn louder(level: u8, steps: i8) -> u8 {
+    level.saturating_add_signed(steps).min(31)
+}

@@ -1,0 +1,427 @@
+//! The order ids come in: which may follow, and what each completes.
+
+use std::ops::Range;
+
+use super::meter::Signature;
+use super::vocab::{
+    BAR, DENOMINATOR, DRUM, DRUMS, DURATION, DURATION_IDS, END, FAR, INSTRUMENTS, LEVEL, NUMERATOR, PITCH,
+    POSITION, POSITIONS, PROGRAM, START, TEMPO_HIGH, TEMPO_LOW, VELOCITY, byte, one,
+};
+use crate::encoding::IdSet;
+
+/// Index of the drum kit among the instruments.
+pub(super) const KIT: u8 = 128;
+
+/// Most bars that may pass without a note or a change.
+pub(super) const SILENCE: u32 = 4096;
+
+/// Most bars of a piece.
+pub(super) const BARS: u32 = 1 << 19;
+
+/// A note as ids have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Sound {
+    pub(super) instrument: u8,
+    pub(super) pitch: u8,
+    /// Index into the durations; 0 for drums.
+    pub(super) duration: u8,
+    pub(super) level: u8,
+}
+
+/// What an id completed. Where it lies is the grammar's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing yet.
+    Pending,
+    Bar,
+    Meter(Signature),
+    Position,
+    /// In beats a minute.
+    Tempo(u32),
+    Note(Sound),
+    End,
+}
+
+/// What the last id was, as far as it decides what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Begin,
+    Start,
+    Bar,
+    Numerator,
+    Meter,
+    Far,
+    Position,
+    TempoHigh,
+    /// A tempo or a note is complete: anything may begin.
+    Open,
+    Instrument,
+    Velocity,
+    Pitch,
+    End,
+}
+
+/// What holds an answer within its window.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// No position at or after this step.
+    pub(super) until: u32,
+    /// Which instruments may play.
+    pub(super) instruments: [bool; INSTRUMENTS as usize],
+    /// Most bars in a row without a note.
+    pub(super) silence: u32,
+}
+
+/// The state after some ids.
+#[derive(Clone, Debug)]
+pub(super) struct Grammar {
+    pub(super) place: Place,
+    /// Where the bar begins, in steps since tick 0.
+    pub(super) start: u32,
+    /// `None` until the first meter is complete.
+    pub(super) meter: Option<Signature>,
+    /// In beats a minute; 0 until the first tempo is complete.
+    pub(super) tempo: u32,
+    /// The first half of a meter or a tempo.
+    pub(super) half: u32,
+    pub(super) bars: u32,
+    /// How many bars just before this one are empty.
+    pub(super) silent: u32,
+    /// Whether the bar holds anything yet.
+    pub(super) used: bool,
+    /// Sum of the FARs that wait for their position.
+    pub(super) far: u32,
+    /// Of the notes, in steps since the bar line.
+    pub(super) position: u32,
+    /// The first position of the bar that is still to come.
+    pub(super) next_position: u32,
+    pub(super) instrument: u8,
+    /// The instrument that was playing when the position began.
+    pub(super) lead: u8,
+    /// One more that may not play here: the lead of a shortened history.
+    pub(super) barred: u8,
+    /// Instruments below this have had their turn at this position.
+    pub(super) floor: u8,
+    /// The lowest pitch that may still come from this instrument here.
+    pub(super) next_pitch: u8,
+    pub(super) levels: [u8; INSTRUMENTS as usize],
+    pub(super) limits: Option<Box<Limits>>,
+}
+
+impl Grammar {
+    /// Before the first id.
+    pub(super) const fn new() -> Self {
+        Self {
+            place: Place::Begin,
+            start: 0,
+            meter: None,
+            tempo: 0,
+            half: 0,
+            bars: 0,
+            silent: 0,
+            used: false,
+            far: 0,
+            position: 0,
+            next_position: 0,
+            instrument: 0,
+            lead: 0,
+            barred: 0,
+            floor: 0,
+            next_pitch: 0,
+            levels: [LEVEL; INSTRUMENTS as usize],
+            limits: None,
+        }
+    }
+
+    /// The meter in force.
+    pub(super) fn signature(&self) -> Signature {
+        self.meter.unwrap_or(Signature::COMMON)
+    }
+
+    /// Where the notes lie, in steps since tick 0.
+    pub(super) const fn step(&self) -> u32 {
+        self.start + self.position
+    }
+
+    /// Whether notes or an instrument have come at this position.
+    pub(super) const fn sounding(&self) -> bool {
+        self.floor > 0 || self.next_pitch > 0
+    }
+
+    pub(super) fn finished(&self) -> bool {
+        let full = |limits: &Limits| self.place == Place::Bar && self.start >= limits.until;
+        self.place == Place::End || self.limits.as_deref().is_some_and(full)
+    }
+
+    /// Replaces `ids` with those that may come next.
+    pub(super) fn allowed(&self, ids: &mut IdSet) {
+        ids.clear();
+        self.each(|range| ids.add(range));
+    }
+
+    /// Whether an id may come next.
+    pub(super) fn allows(&self, id: u32) -> bool {
+        let mut found = false;
+        self.each(|range| found |= range.contains(&id));
+        found
+    }
+
+    /// Calls `add` with what may come next, in ascending order.
+    fn each(&self, mut add: impl FnMut(Range<u32>)) {
+        if self.finished() {
+            return;
+        }
+        match self.place {
+            Place::Begin => add(one(START)),
+            Place::Start => add(one(BAR)),
+            Place::Bar if self.meter.is_none() => add(NUMERATOR..DENOMINATOR),
+            Place::Meter if self.tempo == 0 => add(one(POSITION)),
+            Place::Bar | Place::Meter => self.each_in_time(&mut add),
+            Place::Numerator => self.each_denominator(&mut add),
+            Place::Far => self.each_position(&mut add),
+            Place::Position if self.tempo == 0 => add(TEMPO_HIGH..TEMPO_LOW),
+            Place::Position => {
+                if self.limits.is_none() {
+                    add(TEMPO_HIGH..TEMPO_LOW);
+                }
+                self.each_sound(&mut add);
+            }
+            Place::TempoHigh => self.each_tempo_low(&mut add),
+            Place::Open => {
+                self.each_in_time(&mut add);
+                self.each_sound(&mut add);
+            }
+            Place::Instrument => {
+                self.each_level(&mut add);
+                self.each_pitch(&mut add);
+            }
+            Place::Velocity => self.each_pitch(&mut add),
+            Place::Pitch => add(DURATION_IDS),
+            Place::End => {}
+        }
+    }
+
+    /// The ids that go on in time, up to the positions.
+    fn each_in_time(&self, add: &mut impl FnMut(Range<u32>)) {
+        let silence = self.limits.as_deref().map_or(SILENCE, |l| l.silence);
+        let room = self.limits.is_some() || self.bars < BARS;
+        if self.used && self.limits.is_none() {
+            add(one(END));
+        }
+        if room && (self.used || self.silent < silence) {
+            add(one(BAR));
+        }
+        // FAR stands before the numerators, the positions after them.
+        let changes = self.place == Place::Bar && self.limits.is_none();
+        let (far, positions) = self.positions();
+        add(far);
+        if changes {
+            add(NUMERATOR..DENOMINATOR);
+        }
+        add(positions);
+    }
+
+    fn each_position(&self, add: &mut impl FnMut(Range<u32>)) {
+        let (far, positions) = self.positions();
+        add(far);
+        add(positions);
+    }
+
+    /// FAR, if there is a position behind it, and the positions before it.
+    fn positions(&self) -> (Range<u32>, Range<u32>) {
+        let limit = self.length();
+        if self.next_position >= limit {
+            return (FAR..FAR, POSITION..POSITION);
+        }
+        let far = if self.far + POSITIONS < limit { one(FAR) } else { FAR..FAR };
+        let first = self.next_position.max(self.far) - self.far;
+        let last = (limit - self.far).min(POSITIONS);
+        (far, POSITION + first.min(last)..POSITION + last)
+    }
+
+    /// Steps of the bar that may be used.
+    fn length(&self) -> u32 {
+        let whole = self.signature().steps();
+        self.limits.as_deref().map_or(whole, |l| whole.min(l.until.saturating_sub(self.start)))
+    }
+
+    fn each_denominator(&self, add: &mut impl FnMut(Range<u32>)) {
+        let same = self.meter.filter(|m| u32::from(m.numerator) == self.half);
+        each_but(DENOMINATOR..TEMPO_HIGH, same.map(|m| DENOMINATOR + u32::from(m.power)), add);
+    }
+
+    fn each_tempo_low(&self, add: &mut impl FnMut(Range<u32>)) {
+        // 0 beats a minute are none.
+        let lowest = if self.half == 0 { TEMPO_LOW + 1 } else { TEMPO_LOW };
+        let same = (self.tempo > 0 && self.tempo / 16 == self.half).then_some(TEMPO_LOW + self.tempo % 16);
+        each_but(lowest..POSITION, same, add);
+    }
+
+    /// The ids a note may begin with at this position.
+    fn each_sound(&self, add: &mut impl FnMut(Range<u32>)) {
+        self.each_program(add);
+        if self.permits(self.instrument) {
+            self.each_level(add);
+            self.each_pitch(add);
+        }
+    }
+
+    fn permits(&self, instrument: u8) -> bool {
+        self.limits.as_deref().is_none_or(|l| l.instruments[usize::from(instrument)])
+    }
+
+    fn each_program(&self, add: &mut impl FnMut(Range<u32>)) {
+        let first = PROGRAM + u32::from(self.floor);
+        let (low, high) = (self.lead.min(self.barred), self.lead.max(self.barred));
+        let (low, high) = (PROGRAM + u32::from(low), PROGRAM + u32::from(high));
+        for run in [first..low, low + 1..high, high + 1..VELOCITY] {
+            let run = run.start.max(first)..run.end;
+            match &self.limits {
+                None => add(run),
+                Some(_) => run.filter(|&id| self.permits(byte(id - PROGRAM))).for_each(|id| add(one(id))),
+            }
+        }
+    }
+
+    fn each_level(&self, add: &mut impl FnMut(Range<u32>)) {
+        if self.next_pitch < 128 {
+            let same = VELOCITY + u32::from(self.levels[usize::from(self.instrument)]);
+            each_but(VELOCITY..PITCH, Some(same), add);
+        }
+    }
+
+    fn each_pitch(&self, add: &mut impl FnMut(Range<u32>)) {
+        let first = if self.instrument == KIT { DRUM } else { PITCH };
+        add(first + u32::from(self.next_pitch)..first + 128);
+    }
+
+    /// Why only what is allowed is allowed.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self.place {
+            Place::Begin => "a piece begins with START",
+            Place::Start => "a bar follows START",
+            Place::Bar if self.meter.is_none() => "the first bar begins with its meter",
+            Place::Bar => "a bar goes on with a new meter, a position or the next bar",
+            Place::Numerator => "a denominator that makes a new meter follows a numerator",
+            Place::Meter => "a position or the next bar follows a meter",
+            Place::Far => "a position within the bar follows FAR",
+            Place::Position => "a new tempo or a note follows a position",
+            Place::TempoHigh => "a tempo's second half that makes a new tempo follows its first",
+            Place::Open => "a later note, position or bar follows a note or a tempo",
+            Place::Instrument => "a note follows an instrument",
+            Place::Velocity => "a higher pitch follows a velocity",
+            Place::Pitch => "a duration follows a pitch",
+            Place::End => "nothing follows the end",
+        }
+    }
+
+    /// Takes the next id; `None`, and nothing changes, for one that is not allowed.
+    pub(super) fn push(&mut self, id: u32) -> Option<Step> {
+        self.allows(id).then(|| self.take(id))
+    }
+
+    /// Takes an id that is allowed.
+    fn take(&mut self, id: u32) -> Step {
+        let (place, step) = match id {
+            START => (Place::Start, Step::Pending),
+            END => (Place::End, Step::End),
+            BAR => {
+                self.begin_bar();
+                (Place::Bar, Step::Bar)
+            }
+            FAR => {
+                self.far += POSITIONS;
+                (Place::Far, Step::Pending)
+            }
+            NUMERATOR..DENOMINATOR => {
+                self.half = id - NUMERATOR + 1;
+                (Place::Numerator, Step::Pending)
+            }
+            DENOMINATOR..TEMPO_HIGH => {
+                let meter = Signature { numerator: byte(self.half), power: byte(id - DENOMINATOR) };
+                self.meter = Some(meter);
+                self.used = true;
+                (Place::Meter, Step::Meter(meter))
+            }
+            TEMPO_HIGH..TEMPO_LOW => {
+                self.half = id - TEMPO_HIGH;
+                (Place::TempoHigh, Step::Pending)
+            }
+            TEMPO_LOW..POSITION => {
+                self.tempo = self.half * 16 + id - TEMPO_LOW;
+                (Place::Open, Step::Tempo(self.tempo))
+            }
+            POSITION..PROGRAM => {
+                self.begin_position(self.far + id - POSITION);
+                (Place::Position, Step::Position)
+            }
+            PROGRAM..=DRUMS => {
+                self.instrument = byte(id - PROGRAM);
+                self.floor = self.instrument + 1;
+                self.next_pitch = 0;
+                (Place::Instrument, Step::Pending)
+            }
+            VELOCITY..PITCH => {
+                self.levels[usize::from(self.instrument)] = byte(id - VELOCITY);
+                (Place::Velocity, Step::Pending)
+            }
+            PITCH..DRUM => {
+                self.next_pitch = byte(id - PITCH) + 1;
+                (Place::Pitch, Step::Pending)
+            }
+            DRUM..DURATION => {
+                self.next_pitch = byte(id - DRUM) + 1;
+                (Place::Open, self.sound(0))
+            }
+            _ => (Place::Open, self.sound(byte(id - DURATION))),
+        };
+        self.place = place;
+        step
+    }
+
+    fn begin_bar(&mut self) {
+        if self.bars > 0 {
+            self.start += self.signature().steps();
+            self.silent = if self.used { 0 } else { self.silent + 1 };
+        }
+        self.bars += 1;
+        self.used = false;
+        self.far = 0;
+        self.position = 0;
+        self.next_position = 0;
+        self.begin_notes();
+    }
+
+    const fn begin_position(&mut self, position: u32) {
+        self.position = position;
+        self.next_position = position + 1;
+        self.far = 0;
+        self.used = true;
+        self.begin_notes();
+    }
+
+    pub(super) const fn begin_notes(&mut self) {
+        self.lead = self.instrument;
+        self.barred = self.instrument;
+        self.floor = 0;
+        self.next_pitch = 0;
+    }
+
+    const fn sound(&mut self, duration: u8) -> Step {
+        self.used = true;
+        let instrument = self.instrument;
+        let level = self.levels[instrument as usize];
+        Step::Note(Sound { instrument, pitch: self.next_pitch - 1, duration, level })
+    }
+}
+
+/// Adds a range without one of its ids.
+fn each_but(ids: Range<u32>, without: Option<u32>, add: &mut impl FnMut(Range<u32>)) {
+    match without.filter(|id| ids.contains(id)) {
+        None => add(ids),
+        Some(id) => {
+            add(ids.start..id);
+            add(id + 1..ids.end);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Continuo's own encoding, by its properties.
+
+mod answers;
+mod canonical;
+mod random;
+mod scores;
+mod shortening;
+mod training;
