@@ -12,6 +12,7 @@ pub mod beat;
 pub mod encoding;
 pub mod midi;
 pub mod score;
+pub mod text;
 
 pub use beat::Beat;
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
