@@ -8,10 +8,13 @@ use super::meter::{Bar, Bars, Signature};
 use super::vocab::{beats_per_minute, byte, nearest_duration};
 use super::writer::Writer;
 use crate::encoding::EncodingError;
-use crate::score::{Note, Score, Tempo};
+use crate::score::{Meter, Note, Score, Tempo};
 
 /// Silent bars a prompt may begin with; of more, none is spelled.
 const LEADING_SILENCE: u32 = 4;
+
+/// The tempo where a score does not say, in beats a minute.
+const TEMPO: u32 = 120;
 
 /// Spells a whole score.
 pub(super) fn encode(score: &Score) -> Result<Vec<u32>, EncodingError> {
@@ -86,16 +89,8 @@ struct Encoder<'a> {
     ticks_per_beat: u16,
 }
 
-/// The tempo where a score does not say, in beats a minute.
-const TEMPO: u32 = 120;
-
 impl<'a> Encoder<'a> {
-    fn new(
-        score: &'a Score,
-        notes: &'a [Note],
-        tempos: &'a [Tempo],
-        meters: &'a [crate::score::Meter],
-    ) -> Self {
+    fn new(score: &'a Score, notes: &'a [Note], tempos: &'a [Tempo], meters: &'a [Meter]) -> Self {
         let grid = Grid::new(score.ticks_per_beat);
         Self {
             grid,
@@ -115,7 +110,7 @@ impl<'a> Encoder<'a> {
         let (mut count, mut silent) = (0, 0);
         loop {
             let before = self.writer.ids.len();
-            let bar = self.write_bar();
+            self.write_bar();
             count += 1;
             if self.writer.ids.len() > before + 1 {
                 content = self.writer.ids.len();
@@ -130,7 +125,7 @@ impl<'a> Encoder<'a> {
                 if self.notes.is_empty() {
                     break;
                 }
-                return Err(self.too_long(&bar, count));
+                return Err(self.too_long(count));
             }
         }
         self.writer.ids.truncate(content);
@@ -156,7 +151,7 @@ impl<'a> Encoder<'a> {
                 return Ok(origin.unwrap_or(0));
             }
             if silent > SILENCE || count == BARS {
-                return Err(self.too_long(&bar, count));
+                return Err(self.too_long(count));
             }
         }
     }
@@ -173,7 +168,7 @@ impl<'a> Encoder<'a> {
             }
             count += 1;
             if count == BARS {
-                return Err(self.too_long(&bar, count));
+                return Err(self.too_long(count));
             }
         }
         if count <= LEADING_SILENCE {
@@ -240,7 +235,7 @@ impl<'a> Encoder<'a> {
         self.grid.step(note.start).min(self.latest)
     }
 
-    fn too_long(&self, bar: &Bar, count: u32) -> EncodingError {
+    fn too_long(&self, count: u32) -> EncodingError {
         let place = match self.notes.first() {
             Some(note) => format!(
                 "before the note at tick {} (beat {:.2})",
@@ -249,7 +244,6 @@ impl<'a> Encoder<'a> {
             ),
             None => "before the answer".into(),
         };
-        let _ = bar;
         if count == BARS {
             EncodingError::Score(format!("more than {BARS} bars {place}; cut the piece"))
         } else {

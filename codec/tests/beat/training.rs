@@ -1,1 +1,127 @@
-//! .
+//! Pieces cut and varied for training.
+
+use continuo_codec::beat::vocab::{BAR, END, START};
+use continuo_codec::beat::{chunks, scale_velocity, transpose};
+use continuo_codec::{Beat, Encoding, Note, Score};
+
+use crate::random::{Random, draw};
+
+/// A piece of the grammar, complete, with its score.
+fn piece(seed: u64) -> (Vec<u32>, Score) {
+    let mut stream = Beat.stream();
+    let ids = draw(&mut Random::new(seed), &mut *stream, 1500, true);
+    let score = Beat.decode(&ids).unwrap();
+    (Beat.encode(&score).unwrap(), score)
+}
+
+fn sounds(score: &Score) -> Vec<(u8, u8, u8)> {
+    score.notes.iter().map(|n| (n.instrument.index(), n.pitch, n.velocity)).collect()
+}
+
+#[test]
+fn chunks_hold_all_notes_in_pieces_of_their_own() {
+    for seed in 0..100 {
+        let (ids, score) = piece(seed);
+        let longest = ids.split(|&id| id == BAR).map(<[u32]>::len).max().unwrap();
+        // Room for the longest bar with its header and all it may have to say again.
+        for max in [longest + 270, 2000] {
+            let cut = chunks(&ids, max);
+            let mut all = Vec::new();
+            for chunk in &cut {
+                assert!(chunk.len() <= max && chunk.starts_with(&[START, BAR]));
+                let part = Beat.decode(chunk).unwrap();
+                let mut whole = Beat.encode(&part).unwrap();
+                // A chunk ends where a bar does, and may end in silence.
+                let end = chunk.iter().rposition(|&id| id != BAR && id != END).unwrap();
+                assert_eq!(whole.pop(), Some(END));
+                assert_eq!(whole, chunk[..=end], "seed {seed}");
+                all.extend(sounds(&part));
+            }
+            assert_eq!(all, sounds(&score), "seed {seed}");
+            if ids.len() <= max && !score.notes.is_empty() {
+                assert_eq!(cut, std::slice::from_ref(&ids));
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_are_as_full_as_can_be() {
+    let (ids, _) = piece(1);
+    let cut = chunks(&ids, 700);
+    for pair in cut.windows(2) {
+        // The next chunk's first bar, less its header, would not have fitted.
+        let bar = pair[1][2..].split(|&id| id == BAR).next().unwrap();
+        assert!(pair[0].len() + bar.len() + 1 > 700);
+    }
+}
+
+#[test]
+fn a_bar_too_long_for_a_chunk_keeps_its_beginning() {
+    let mut score = Score::new(24);
+    let note = |start, pitch| Note {
+        start,
+        instrument: continuo_codec::Instrument::PIANO,
+        pitch,
+        duration: 24,
+        velocity: 66,
+    };
+    score.notes = (0..95).map(|i| note(i, 60)).chain([note(96, 72)]).collect();
+    let cut = chunks(&Beat.encode(&score).unwrap(), 40);
+    assert_eq!(cut.len(), 2);
+    assert!(cut.iter().all(|c| c.len() <= 40));
+    assert_eq!(Beat.decode(&cut[0]).unwrap().notes, score.notes[..11]);
+    assert_eq!(Beat.decode(&cut[1]).unwrap().notes, [note(0, 72)]);
+    assert!(chunks(&Beat.encode(&score).unwrap(), 0).is_empty());
+    assert!(chunks(&[5, 6, 7], 40).is_empty());
+}
+
+#[test]
+fn transposing_moves_all_but_the_drums() {
+    let mut moved_some = false;
+    for seed in 0..50 {
+        let (ids, score) = piece(seed);
+        for semitones in [-6, 0, 5, 127, -128] {
+            let expected: Option<Vec<_>> = score
+                .notes
+                .iter()
+                .map(|n| match n.instrument.is_drums() {
+                    true => Some(*n),
+                    false => n
+                        .pitch
+                        .checked_add_signed(semitones)
+                        .filter(|p| *p < 128)
+                        .map(|pitch| Note { pitch, ..*n }),
+                })
+                .collect();
+            let moved = transpose(&ids, semitones);
+            assert_eq!(moved.is_some(), expected.is_some());
+            if let (Some(moved), Some(expected)) = (moved, expected) {
+                let decoded = Beat.decode(&moved).unwrap();
+                assert_eq!(decoded.notes, expected);
+                assert_eq!(Beat.encode(&decoded).unwrap(), moved);
+                moved_some |= semitones != 0;
+            }
+        }
+    }
+    assert!(moved_some);
+}
+
+#[test]
+fn scaling_velocities_leaves_the_rest() {
+    for seed in 0..50 {
+        let (ids, score) = piece(seed);
+        for steps in [-40, -3, 0, 1, 127] {
+            let scaled = scale_velocity(&ids, steps);
+            let decoded = Beat.decode(&scaled).unwrap();
+            assert_eq!(Beat.encode(&decoded).unwrap(), scaled, "not canonical");
+            let mut expected = score.clone();
+            for note in &mut expected.notes {
+                let level = (i32::from(note.velocity / 4) + i32::from(steps)).clamp(0, 31);
+                note.velocity = u8::try_from(level * 4 + 2).unwrap();
+            }
+            assert_eq!(decoded, expected);
+        }
+        assert_eq!(scale_velocity(&ids, 0), ids);
+    }
+}

@@ -1,0 +1,113 @@
+//! Real files: what is kept of them, and at what length.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use continuo_codec::{Beat, Encoding, Score, midi};
+
+/// All MIDI files below a folder.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "mid") {
+            found.push(path);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    notes: usize,
+    doubles: usize,
+    ids: usize,
+    files: usize,
+    /// Files whose meters all stand at bar lines the encoding has too.
+    meters_kept: usize,
+    worst_onset: f64,
+    /// Damaged files, which some fixtures are.
+    unreadable: usize,
+}
+
+/// Meters in beats, without those that change nothing.
+fn meters(score: &Score) -> Vec<(f64, u8, u8)> {
+    let all = score.meters.iter().map(|m| (score.beats(m.tick), m.numerator, m.denominator));
+    let mut meters = vec![(0.0, 4, 4)];
+    for meter in all {
+        if meters.last().is_some_and(|last| last.0 == meter.0) {
+            meters.pop();
+        }
+        if meters.last().is_none_or(|last| (last.1, last.2) != (meter.1, meter.2)) {
+            meters.push(meter);
+        }
+    }
+    meters
+}
+
+/// The step nearest to a time, by other arithmetic than the encoder's.
+fn step(beats: f64) -> u32 {
+    format!("{}", (beats * 24.0 + 0.5 + 1e-9).floor()).parse().unwrap()
+}
+
+fn check(path: &Path, figures: &mut Figures) {
+    let name = path.display();
+    let Ok(score) = midi::read(&std::fs::read(path).unwrap()) else {
+        figures.unreadable += 1;
+        return;
+    };
+    let ids = Beat.encode(&score).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let back = Beat.decode(&ids).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(Beat.encode(&back).unwrap(), ids, "{name}");
+    let decoded: HashSet<_> = back.notes.iter().map(|n| (n.start, n.instrument, n.pitch)).collect();
+    assert_eq!(decoded.len(), back.notes.len(), "{name}: doubled notes");
+    let mut kept = HashSet::new();
+    for note in &score.notes {
+        let at = score.beats(note.start);
+        let key = (step(at), note.instrument, note.pitch);
+        assert!(decoded.contains(&key), "{name}: {note:?} at beat {at} is lost");
+        kept.insert(key);
+        figures.worst_onset = figures.worst_onset.max((back.beats(key.0) - at).abs());
+    }
+    assert_eq!(kept, decoded, "{name}: notes were made up");
+    figures.notes += score.notes.len();
+    figures.doubles += score.notes.len() - kept.len();
+    figures.ids += ids.len();
+    figures.files += 1;
+    figures.meters_kept += usize::from(meters(&score) == meters(&back));
+}
+
+fn check_all(folder: &Path) -> Figures {
+    let mut found = Vec::new();
+    files(folder, &mut found);
+    assert!(!found.is_empty(), "no MIDI file below {}", folder.display());
+    let mut figures = Figures::default();
+    for path in &found {
+        check(path, &mut figures);
+    }
+    assert!(figures.worst_onset <= 1.0 / 48.0 + 1e-9, "{figures:?}");
+    figures
+}
+
+#[test]
+fn real_files_keep_their_notes_at_under_four_ids_a_note() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/text");
+    for part in ["freedoom_bsd3", "mutopia_pd", "pianobooster_ccby"] {
+        let figures = check_all(&fixtures.join(part));
+        assert!(figures.ids <= figures.notes * 4, "{part}: {figures:?}");
+        assert_eq!(figures.unreadable, 0, "{part}");
+    }
+}
+
+/// Where the shared corpus is at hand.
+#[test]
+fn the_corpus_keeps_its_notes_at_3_8_ids_a_note() {
+    let Some(shared) = std::env::var_os("CONTINUO_SHARED") else { return };
+    for part in ["golden/redistributable", "corpus"] {
+        let figures = check_all(&Path::new(&shared).join(part));
+        eprintln!("{part}: {figures:?}");
+        assert!(part != "corpus" || figures.ids * 10 <= figures.notes * 38, "{figures:?}");
+        assert!(figures.meters_kept * 100 >= figures.files * 90, "{figures:?}");
+    }
+}
