@@ -5,11 +5,13 @@
 //! - [`generation`]: one request, from phrase to notes as they complete.
 //! - [`source`]: where models come from: embedded, or a folder.
 //! - [`time`]: seconds to beats, for encodings that count in seconds.
+//! - [`worker`]: the thread that answers while somebody plays.
 
 pub mod engine;
 pub mod generation;
 pub mod source;
 pub mod time;
+pub mod worker;
 
 pub use continuo_codec::{Instrument, Meter, Note, Score, Tempo, Window};
 pub use continuo_model::Sampling;

@@ -1,1 +1,197 @@
-//! TODO
+//! Continuo as a plugin: a musician plays a phrase, a GPT-2 answers in time on the
+//! host's timeline.
+//!
+//! Three threads meet here. The audio thread ([`performer`]) captures what is
+//! played and plays answers; the inference thread ([`responder`], on
+//! `continuo_engine::worker`) makes them; the host's main thread opens the
+//! [`editor`] and saves the [`state`]. Rings and atomics ([`link`]) join the first
+//! two; the audio thread shares no lock with anyone.
+
+pub mod capture;
+pub mod clock;
+pub mod editor;
+pub mod link;
+pub mod number;
+pub mod params;
+pub mod performer;
+pub mod phrase;
+pub mod playback;
+pub mod responder;
+pub mod state;
+pub mod takes;
+
+use std::sync::Arc;
+
+use continuo_engine::worker::{ModelState, Worker};
+use nice_plug::params::Params;
+use nice_plug::plugin::ParamValue;
+use nice_plug::prelude::*;
+use parking_lot::Mutex;
+
+use crate::clock::HostTime;
+use crate::link::{Shared, TO_PLAYER, TO_WORKER};
+use crate::params::ContinuoParams;
+use crate::performer::{Event, Performer, Port, Settings};
+use crate::responder::{Responder, Status};
+
+/// The plugin.
+pub struct Continuo {
+    params: Arc<ContinuoParams>,
+    shared: Arc<Shared>,
+    status: Arc<Mutex<Status>>,
+    performer: Performer,
+    /// Waits for the first activation: a host that only looks at the plugin's
+    /// parameters should not have a model loaded.
+    responder: Option<Responder>,
+    worker: Option<Worker>,
+}
+
+impl Default for Continuo {
+    fn default() -> Self {
+        let shared = Arc::new(Shared::default());
+        let params = Arc::new(ContinuoParams::new(Arc::clone(&shared)));
+        let status = Arc::new(Mutex::new(Status::default()));
+        let (to_worker, inbox) = rtrb::RingBuffer::new(TO_WORKER);
+        let (ring, from_worker) = rtrb::RingBuffer::new(TO_PLAYER);
+        let responder =
+            Responder::new(Arc::clone(&params), Arc::clone(&shared), Arc::clone(&status), inbox, ring);
+        let performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
+        Self { params, shared, status, performer, responder: Some(responder), worker: None }
+    }
+}
+
+impl Continuo {
+    fn start_worker(&mut self) {
+        let Some(responder) = self.responder.take() else { return };
+        match Worker::spawn(responder) {
+            Ok(worker) => self.worker = Some(worker),
+            Err(error) => {
+                let reason = format!("no thread for the model: {error}");
+                nice_error!("{reason}");
+                self.status.lock().model = Some(ModelState::Failed(reason));
+            }
+        }
+    }
+}
+
+const STEREO: Option<NonZeroU32> = NonZeroU32::new(2);
+
+impl Plugin for Continuo {
+    const NAME: &'static str = "Continuo";
+    const VENDOR: &'static str = "Continuo";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    // Stereo comes first: some hosts have no place for a plugin without audio.
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[
+        AudioIOLayout {
+            main_input_channels: STEREO,
+            main_output_channels: STEREO,
+            ..AudioIOLayout::const_default()
+        },
+        AudioIOLayout::const_default(),
+    ];
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    // A trigger in an automation lane is heard at its sample.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
+    const INPUT_EVENT_CAPACITY: usize = 4096;
+
+    type Editor = editor::ContinuoEditor;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        Arc::clone(&self.params) as Arc<dyn Params>
+    }
+
+    fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(Arc::clone(&self.params), Arc::clone(&self.shared), Arc::clone(&self.status))
+    }
+
+    fn filter_state(state: &mut PluginState) {
+        // Saved while a finger was on them, they would ask for an answer on loading.
+        for id in ["trigger", "clear"] {
+            if let Some(value) = state.params.get_mut(id) {
+                *value = ParamValue::Bool(false);
+            }
+        }
+    }
+
+    fn activate(
+        &mut self,
+        _layout: &AudioIOLayout,
+        config: &BufferConfig,
+        _context: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        self.performer.configure(config.sample_rate, config.process_mode == ProcessMode::Offline);
+        self.start_worker();
+        true
+    }
+
+    fn reset(&mut self) {
+        self.performer.reset();
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _aux: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let host = host_time(context.transport());
+        let samples = u32::try_from(buffer.samples()).unwrap_or(u32::MAX);
+        let settings = Settings::read(&self.params);
+        self.performer.block(&host, samples, &settings, &mut HostPort(context));
+        // No tail, but an answer may be due while the audio is silent.
+        ProcessStatus::Tail(0)
+    }
+}
+
+impl Drop for Continuo {
+    fn drop(&mut self) {
+        // The thread goes before the library it runs in can.
+        self.worker = None;
+    }
+}
+
+struct HostPort<'a, C>(&'a mut C);
+
+impl<C: ProcessContext<Continuo>> Port for HostPort<'_, C> {
+    fn next(&mut self) -> Option<Event> {
+        self.0.next_event()
+    }
+
+    fn send(&mut self, event: Event) {
+        // A host without room for more, or without an output at all, loses it.
+        let _ = self.0.try_send_event(event);
+    }
+}
+
+fn host_time(transport: &Transport) -> HostTime {
+    HostTime {
+        playing: transport.playing,
+        beats: transport.pos_beats(),
+        tempo: transport.tempo,
+        numerator: transport.time_sig_numerator,
+        denominator: transport.time_sig_denominator,
+        cycle: transport.loop_range_beats(),
+    }
+}
+
+impl ClapPlugin for Continuo {
+    const CLAP_ID: &'static str = "midi.continuo";
+    const CLAP_DESCRIPTION: Option<&'static str> = Some("Plays on from what you played, in time");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[ClapFeature::NoteEffect, ClapFeature::Utility];
+}
+
+impl Vst3Plugin for Continuo {
+    const VST3_CLASS_ID: [u8; 16] = *b"ContinuoMidiGpt2";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Tools];
+}
+
+nice_export_clap!(Continuo);
+nice_export_vst3!(Continuo);

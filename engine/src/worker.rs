@@ -1,0 +1,363 @@
+//! The inference thread: one for each who asks for music in real time, so that a
+//! long generation of one blocks nobody else.
+//!
+//! The thread serves a [`Client`]. It never waits for the client's real-time side
+//! and is never woken by it (waking is a system call, which an audio thread may
+//! not make); it looks for work every [`INTERVAL`]. Dropping the [`Worker`] ends a
+//! generation at its next token and joins the thread.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::{Ending, Engine, Request, TakeEvent};
+
+/// How often an idle thread looks for work.
+pub const INTERVAL: Duration = Duration::from_millis(2);
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The model inside the program.
+    Embedded,
+    /// A model folder.
+    Folder(PathBuf),
+}
+
+/// What answers requests: an [`Engine`], or something simpler in tests.
+pub trait Composer {
+    /// The name users see.
+    fn name(&self) -> &str;
+
+    /// As [`Engine::generate`]; the error is for the user.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    fn compose(
+        &self,
+        request: &Request,
+        cancelled: &dyn Fn() -> bool,
+        on: &mut dyn FnMut(TakeEvent),
+    ) -> Result<Ending, String>;
+}
+
+impl Composer for Engine {
+    fn name(&self) -> &str {
+        Self::name(self)
+    }
+
+    fn compose(
+        &self,
+        request: &Request,
+        cancelled: &dyn Fn() -> bool,
+        on: &mut dyn FnMut(TakeEvent),
+    ) -> Result<Ending, String> {
+        self.generate(request, cancelled, on).map_err(|error| error.to_string())
+    }
+}
+
+/// How the model is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelState {
+    /// Its weights are being read.
+    Loading,
+    /// It can be asked; this is its name.
+    Ready(String),
+    /// It cannot be used, and why.
+    Failed(String),
+}
+
+/// Who asks for music. All methods are called on the inference thread.
+pub trait Client: Send + 'static {
+    /// The model that is wanted now; when it changes, that one is loaded.
+    fn source(&mut self) -> Source;
+
+    /// How the model is doing, whenever that changes.
+    fn model(&mut self, state: ModelState);
+
+    /// Looks after the client's own business, loading or not: called at every
+    /// [`INTERVAL`] and before every token.
+    fn tend(&mut self);
+
+    /// The next request, if one is waiting.
+    fn next(&mut self) -> Option<Request>;
+
+    /// Whether the request being answered is no longer wanted.
+    fn cancelled(&mut self) -> bool;
+
+    /// What became known of the answer.
+    fn event(&mut self, event: TakeEvent);
+
+    /// The answer is over: complete, cancelled, or failed for the given reason.
+    fn ended(&mut self, result: Result<Ending, String>);
+}
+
+/// A running inference thread.
+#[derive(Debug)]
+pub struct Worker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a thread that serves a client with real engines.
+    ///
+    /// # Errors
+    /// The system's, if it allows no more threads.
+    pub fn spawn(client: impl Client) -> std::io::Result<Self> {
+        Self::spawn_with(client, |source| {
+            let engine = match source {
+                Source::Embedded => Engine::embedded(),
+                Source::Folder(dir) => Engine::open(dir),
+            };
+            engine.map_err(|error| error.to_string())
+        })
+    }
+
+    /// Starts a thread that serves a client with what `load` opens.
+    ///
+    /// # Errors
+    /// The system's, if it allows no more threads.
+    pub fn spawn_with<C: Composer>(
+        client: impl Client,
+        load: impl Fn(&Source) -> Result<C, String> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("continuo-inference".to_owned())
+            .spawn(move || serve(client, &load, &seen))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic outside of what is caught has been reported by its hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The model in use, or why there is none.
+type Loaded<C> = Option<(Source, Result<C, String>)>;
+
+fn serve<C: Composer>(
+    mut client: impl Client,
+    load: &dyn Fn(&Source) -> Result<C, String>,
+    stop: &AtomicBool,
+) {
+    let mut loaded: Loaded<C> = None;
+    while !stop.load(Ordering::Acquire) {
+        client.tend();
+        let source = client.source();
+        if loaded.as_ref().is_none_or(|(of, _)| *of != source) {
+            drop(loaded.take());
+            loaded = Some((source.clone(), open(&mut client, &source, load)));
+        }
+        match (client.next(), &loaded) {
+            (Some(request), Some((_, Ok(composer)))) => {
+                let client = RefCell::new(&mut client);
+                let result = answer(&client, composer, &request, stop);
+                client.borrow_mut().ended(result);
+            }
+            (Some(_), Some((_, Err(error)))) => client.ended(Err(error.clone())),
+            (Some(_), None) | (None, _) => std::thread::park_timeout(INTERVAL),
+        }
+    }
+}
+
+fn open<C: Composer>(
+    client: &mut impl Client,
+    source: &Source,
+    load: &dyn Fn(&Source) -> Result<C, String>,
+) -> Result<C, String> {
+    client.model(ModelState::Loading);
+    let result = catch_unwind(AssertUnwindSafe(|| load(source)))
+        .unwrap_or_else(|panic| Err(format!("the model could not be loaded: {}", words(panic.as_ref()))));
+    client.model(match &result {
+        Ok(composer) => ModelState::Ready(composer.name().to_owned()),
+        Err(error) => ModelState::Failed(error.clone()),
+    });
+    result
+}
+
+fn answer(
+    client: &RefCell<&mut impl Client>,
+    composer: &impl Composer,
+    request: &Request,
+    stop: &AtomicBool,
+) -> Result<Ending, String> {
+    let cancelled = || {
+        let mut client = client.borrow_mut();
+        client.tend();
+        stop.load(Ordering::Acquire) || client.cancelled()
+    };
+    let mut on = |event| client.borrow_mut().event(event);
+    catch_unwind(AssertUnwindSafe(|| composer.compose(request, &cancelled, &mut on)))
+        .unwrap_or_else(|panic| Err(format!("generation failed: {}", words(panic.as_ref()))))
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::{Sampling, Score, Window};
+
+    /// Counts up to the number of takes asked for; panics at 7, and goes on until
+    /// cancelled at 8.
+    struct Counter;
+
+    impl Composer for Counter {
+        fn name(&self) -> &str {
+            "counter"
+        }
+
+        fn compose(
+            &self,
+            request: &Request,
+            cancelled: &dyn Fn() -> bool,
+            on: &mut dyn FnMut(TakeEvent),
+        ) -> Result<Ending, String> {
+            assert!(request.takes != 7, "seven");
+            for take in 0..request.takes {
+                on(TakeEvent::Done { take });
+            }
+            while request.takes == 8 {
+                if cancelled() {
+                    return Ok(Ending::Cancelled);
+                }
+            }
+            Ok(Ending::Complete)
+        }
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Heard {
+        Model(ModelState),
+        Event(TakeEvent),
+        Ended(Result<Ending, String>),
+    }
+
+    struct Probe {
+        requests: Receiver<usize>,
+        heard: Sender<Heard>,
+        source: Source,
+        cancel: Arc<AtomicBool>,
+    }
+
+    impl Client for Probe {
+        fn source(&mut self) -> Source {
+            self.source.clone()
+        }
+        fn model(&mut self, state: ModelState) {
+            let _ = self.heard.send(Heard::Model(state));
+        }
+        fn tend(&mut self) {}
+        fn next(&mut self) -> Option<Request> {
+            let takes = self.requests.try_recv().ok()?;
+            let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
+            Some(Request { phrase: Score::new(960), window: Window { from: 0.0, until: 4.0 }, takes, sampling })
+        }
+        fn cancelled(&mut self) -> bool {
+            self.cancel.load(Ordering::Acquire)
+        }
+        fn event(&mut self, event: TakeEvent) {
+            let _ = self.heard.send(Heard::Event(event));
+        }
+        fn ended(&mut self, result: Result<Ending, String>) {
+            let _ = self.heard.send(Heard::Ended(result));
+        }
+    }
+
+    struct Setup {
+        worker: Worker,
+        ask: Sender<usize>,
+        heard: Receiver<Heard>,
+        cancel: Arc<AtomicBool>,
+    }
+
+    fn start(source: Source) -> Setup {
+        let (ask, requests) = channel();
+        let (tell, heard) = channel();
+        let cancel = Arc::new(AtomicBool::new(false));
+        let probe = Probe { requests, heard: tell, source, cancel: Arc::clone(&cancel) };
+        let worker = Worker::spawn_with(probe, |source| match source {
+            Source::Embedded => Ok(Counter),
+            Source::Folder(dir) if dir.as_os_str().is_empty() => panic!("no path"),
+            Source::Folder(dir) => Err(format!("{} is no model", dir.display())),
+        })
+        .unwrap();
+        Setup { worker, ask, heard, cancel }
+    }
+
+    #[test]
+    fn answers_arrive_in_order() {
+        let setup = start(Source::Embedded);
+        setup.ask.send(1).unwrap();
+        let heard: Vec<_> = setup.heard.iter().take(4).collect();
+        let expected = [
+            Heard::Model(ModelState::Loading),
+            Heard::Model(ModelState::Ready("counter".to_owned())),
+            Heard::Event(TakeEvent::Done { take: 0 }),
+            Heard::Ended(Ok(Ending::Complete)),
+        ];
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_and_the_thread_lives_on() {
+        let setup = start(Source::Embedded);
+        setup.ask.send(7).unwrap();
+        setup.ask.send(0).unwrap();
+        let heard: Vec<_> = setup.heard.iter().skip(2).take(2).collect();
+        let Heard::Ended(Err(error)) = &heard[0] else { panic!("{heard:?}") };
+        assert!(error.contains("seven"), "{error}");
+        assert_eq!(heard[1], Heard::Ended(Ok(Ending::Complete)));
+    }
+
+    #[test]
+    fn without_a_model_requests_fail_with_its_reason() {
+        let setup = start(Source::Folder(PathBuf::from("here")));
+        setup.ask.send(1).unwrap();
+        let heard: Vec<_> = setup.heard.iter().skip(1).take(2).collect();
+        let reason = "here is no model".to_owned();
+        assert_eq!(heard, [Heard::Model(ModelState::Failed(reason.clone())), Heard::Ended(Err(reason))]);
+    }
+
+    #[test]
+    fn a_loader_that_panics_is_a_model_that_failed() {
+        let setup = start(Source::Folder(PathBuf::new()));
+        let heard = setup.heard.iter().nth(1).unwrap();
+        let Heard::Model(ModelState::Failed(error)) = heard else { panic!("{heard:?}") };
+        assert!(error.contains("no path"), "{error}");
+    }
+
+    #[test]
+    fn cancelling_and_dropping_end_an_endless_generation() {
+        let setup = start(Source::Embedded);
+        setup.cancel.store(true, Ordering::Release);
+        setup.ask.send(8).unwrap();
+        assert_eq!(setup.heard.iter().nth(10).unwrap(), Heard::Ended(Ok(Ending::Cancelled)));
+        setup.cancel.store(false, Ordering::Release);
+        setup.ask.send(8).unwrap();
+        assert_eq!(setup.heard.iter().nth(7).unwrap(), Heard::Event(TakeEvent::Done { take: 7 }));
+        drop(setup.worker);
+        assert_eq!(setup.heard.iter().collect::<Vec<_>>(), [Heard::Ended(Ok(Ending::Cancelled))]);
+    }
+}

@@ -1,0 +1,342 @@
+//! Musical time: which beats a block of samples covers.
+//!
+//! While the host's transport rolls, its position and tempo are the clock. While
+//! it stands still (or there is none) a clock of our own runs on at the host's
+//! tempo, so that the plugin answers in a stopped host too. A [`Span`] is a piece
+//! of a block without a jump in it; everything else in this crate computes with
+//! spans and never asks for seconds.
+
+/// Beats a minute where the host names no tempo.
+const DEFAULT_TEMPO: f64 = 120.0;
+/// Smaller differences between where a block was expected and where the host says
+/// it is are drift (a tempo ramp, rounding), not a jump.
+const DRIFT_BEATS: f64 = 1.0 / 64.0;
+/// Pushes exact halves of a sample to one side whatever the last bits of the
+/// host's position are, so that the block size never decides where a note falls.
+const TIE_SAMPLES: f64 = 1.0 / 1024.0;
+/// How far our own clock moves on when the transport has been rolling in between:
+/// far enough that no answer given before sounds again.
+const FREE_GAP_BARS: f64 = 4096.0;
+
+/// Whose beats are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeline {
+    /// The host's, while its transport rolls.
+    Host,
+    /// Our own, while it does not.
+    Free,
+}
+
+/// A time signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meter {
+    /// Upper number, 1..=255.
+    pub numerator: u8,
+    /// Lower number, a power of two up to 128.
+    pub denominator: u8,
+}
+
+impl Meter {
+    /// What is assumed where the host names no meter.
+    pub const COMMON: Self = Self { numerator: 4, denominator: 4 };
+
+    /// A meter from what a host says; 4/4 where that makes no sense.
+    #[must_use]
+    pub fn new(numerator: Option<i32>, denominator: Option<i32>) -> Self {
+        let upper = numerator.and_then(|n| u8::try_from(n).ok()).filter(|n| *n > 0);
+        let lower = denominator.and_then(|d| u8::try_from(d).ok()).filter(|d| d.is_power_of_two());
+        match (upper, lower) {
+            (Some(numerator), Some(denominator)) => Self { numerator, denominator },
+            _ => Self::COMMON,
+        }
+    }
+
+    /// The length of a bar in beats (quarter notes).
+    #[must_use]
+    pub fn bar(self) -> f64 {
+        f64::from(self.numerator) * 4.0 / f64::from(self.denominator)
+    }
+}
+
+/// What the host tells of its transport at the beginning of a block.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostTime {
+    /// Whether the transport rolls.
+    pub playing: bool,
+    /// Position in beats.
+    pub beats: Option<f64>,
+    /// Beats a minute.
+    pub tempo: Option<f64>,
+    /// Upper number of the meter.
+    pub numerator: Option<i32>,
+    /// Lower number of the meter.
+    pub denominator: Option<i32>,
+    /// Beginning and end of the active loop in beats.
+    pub cycle: Option<(f64, f64)>,
+}
+
+/// A break in time at the beginning of a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jump {
+    /// Where time would have gone on, on the timeline that was left.
+    pub from: f64,
+    /// The timeline that was left.
+    pub left: Timeline,
+}
+
+/// A piece of a block in which time runs evenly.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Whose beats these are.
+    pub timeline: Timeline,
+    /// The beat of sample 0 of the span.
+    pub start: f64,
+    /// Beats a sample.
+    pub step: f64,
+    /// The first sample of the span, counted from the beginning of the block.
+    pub offset: u32,
+    /// Length in samples.
+    pub samples: u32,
+    /// Set where time does not go on from the span before.
+    pub jump: Option<Jump>,
+    /// Beats a minute.
+    pub tempo: f64,
+    /// The meter; bars are counted from beat 0.
+    pub meter: Meter,
+    /// The host's active loop.
+    pub cycle: Option<(f64, f64)>,
+}
+
+impl Span {
+    /// The beat of a sample of the span.
+    #[must_use]
+    pub fn beat(&self, sample: u32) -> f64 {
+        self.start + f64::from(sample) * self.step
+    }
+
+    /// Beats at or after this and before `limit(sample + 1)` belong to `sample`.
+    #[must_use]
+    pub fn limit(&self, sample: u32) -> f64 {
+        self.start + (f64::from(sample) - 0.5 - TIE_SAMPLES) * self.step
+    }
+
+    /// The sample nearest to a beat, not before `least` and not past the span's end.
+    #[must_use]
+    pub fn sample(&self, beat: f64, least: u32) -> u32 {
+        let nearest = ((beat - self.start) / self.step + 0.5 + TIE_SAMPLES).floor();
+        let clamped = nearest.clamp(f64::from(least), f64::from(self.samples.max(least)));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to u32 just above"
+        )]
+        let sample = clamped as u32;
+        sample
+    }
+
+    /// Where the span ends, in beats.
+    #[must_use]
+    pub fn end(&self) -> f64 {
+        self.beat(self.samples)
+    }
+}
+
+/// Turns what the host says into [`Span`]s.
+#[derive(Debug)]
+pub struct Clock {
+    sample_rate: f64,
+    tempo: f64,
+    meter: Meter,
+    /// Where our own clock stands.
+    free: f64,
+    /// Where the last span ended.
+    last: Option<(Timeline, f64)>,
+    /// Whether the next span is a jump wherever it begins.
+    restarted: bool,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            sample_rate: 48_000.0,
+            tempo: DEFAULT_TEMPO,
+            meter: Meter::COMMON,
+            free: 0.0,
+            last: None,
+            restarted: false,
+        }
+    }
+}
+
+impl Clock {
+    /// Sets the sample rate in Hertz.
+    pub fn set_sample_rate(&mut self, rate: f32) {
+        if rate.is_finite() && rate > 0.0 {
+            self.sample_rate = f64::from(rate);
+        }
+    }
+
+    /// The host interrupted processing: whatever comes next is a jump.
+    pub fn restart(&mut self) {
+        self.restarted = true;
+    }
+
+    /// The spans of the next `samples` samples: one, or two where the host's loop
+    /// ends inside the block (not every host splits its blocks there).
+    pub fn advance(&mut self, host: &HostTime, samples: u32) -> [Option<Span>; 2] {
+        let whole = self.span(host, samples);
+        let spans = match wrap_point(&whole) {
+            Some((at, to)) => {
+                let first = Span { samples: at, ..whole };
+                let rest = whole.samples - at;
+                let jump = Some(Jump { from: first.end(), left: whole.timeline });
+                [Some(first), Some(Span { start: to, offset: at, samples: rest, jump, ..whole })]
+            }
+            None => [Some(whole), None],
+        };
+        let end = spans[1].unwrap_or(whole).end();
+        self.last = Some((whole.timeline, end));
+        if whole.timeline == Timeline::Free {
+            self.free = end;
+        }
+        spans
+    }
+
+    fn span(&mut self, host: &HostTime, samples: u32) -> Span {
+        if let Some(tempo) = host.tempo.filter(|t| t.is_finite() && (1.0..=10_000.0).contains(t)) {
+            self.tempo = tempo;
+        }
+        if host.numerator.is_some() {
+            self.meter = Meter::new(host.numerator, host.denominator);
+        }
+        let beats = host.beats.filter(|b| b.is_finite() && host.playing);
+        let timeline = if beats.is_some() { Timeline::Host } else { Timeline::Free };
+        if timeline == Timeline::Free && matches!(self.last, Some((Timeline::Host, _))) {
+            let bar = self.meter.bar();
+            self.free = ((self.free / bar).ceil() + FREE_GAP_BARS) * bar;
+        }
+        let start = beats.unwrap_or(self.free);
+        let restarted = std::mem::take(&mut self.restarted);
+        let jump = match self.last {
+            Some((left, from)) if restarted || left != timeline || (from - start).abs() > DRIFT_BEATS => {
+                Some(Jump { from, left })
+            }
+            Some(_) => None,
+            None => Some(Jump { from: start, left: timeline }),
+        };
+        Span {
+            timeline,
+            start,
+            step: self.tempo / 60.0 / self.sample_rate,
+            offset: 0,
+            samples,
+            jump,
+            tempo: self.tempo,
+            meter: self.meter,
+            cycle: host.cycle.filter(|(a, b)| timeline == Timeline::Host && a.is_finite() && b > a),
+        }
+    }
+}
+
+/// The sample at which a span runs over its loop's end, and the beat it goes on at.
+fn wrap_point(span: &Span) -> Option<(u32, f64)> {
+    let (begin, end) = span.cycle?;
+    // A loop shorter than the block would wrap more than once: such a host splits.
+    if span.start >= end || end - begin < f64::from(span.samples) * span.step {
+        return None;
+    }
+    let at = span.sample(end, 0);
+    if at == 0 || at >= span.samples {
+        return None;
+    }
+    Some((at, begin + span.beat(at) - end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rolling(beats: f64) -> HostTime {
+        HostTime { playing: true, beats: Some(beats), tempo: Some(120.0), ..HostTime::default() }
+    }
+
+    fn only(spans: [Option<Span>; 2]) -> Span {
+        assert!(spans[1].is_none());
+        spans[0].unwrap()
+    }
+
+    #[test]
+    fn a_beat_falls_on_the_nearest_sample_and_on_one_block_only() {
+        for block in [1_u32, 7, 64, 333, 4096] {
+            let mut clock = Clock::default();
+            let mut found = Vec::new();
+            let mut position = 0_u32;
+            while position < 50_000 {
+                let span = only(clock.advance(&rolling(f64::from(position) / 24_000.0), block));
+                for (name, beat) in
+                    [(0, 0.0), (1, 1.0), (2, 1.5 / 24_000.0), (3, 4095.5 / 24_000.0), (4, 2.0)]
+                {
+                    if (span.limit(0)..span.limit(block)).contains(&beat) {
+                        found.push((name, position + span.sample(beat, 0)));
+                    }
+                }
+                position += block;
+            }
+            found.sort_unstable();
+            assert_eq!(found, [(0, 0), (1, 24_000), (2, 2), (3, 4096), (4, 48_000)], "block {block}");
+        }
+    }
+
+    #[test]
+    fn going_on_is_no_jump_and_seeking_is_one() {
+        let mut clock = Clock::default();
+        assert!(only(clock.advance(&rolling(0.0), 2400)).jump.is_some());
+        assert!(only(clock.advance(&rolling(0.1), 2400)).jump.is_none());
+        assert!(only(clock.advance(&rolling(0.2 + 1e-6), 2400)).jump.is_none());
+        let jump = only(clock.advance(&rolling(8.0), 2400)).jump.unwrap();
+        assert!((jump.from - 0.3).abs() < 1e-5);
+    }
+
+    #[test]
+    fn stopping_switches_to_a_clock_of_our_own_that_never_comes_back_to_old_beats() {
+        let mut clock = Clock::default();
+        let stopped = HostTime { playing: false, ..rolling(3.0) };
+        let first = only(clock.advance(&stopped, 24_000));
+        assert_eq!((first.timeline, first.start), (Timeline::Free, 0.0));
+        assert_eq!(only(clock.advance(&stopped, 24_000)).start, 1.0);
+        assert_eq!(only(clock.advance(&rolling(3.0), 64)).timeline, Timeline::Host);
+        let again = only(clock.advance(&stopped, 64));
+        assert!(again.jump.is_some() && again.start > 1000.0);
+        assert_eq!(again.start % 4.0, 0.0);
+    }
+
+    #[test]
+    fn a_block_across_the_loop_end_is_split_there() {
+        let mut clock = Clock::default();
+        let host = HostTime { cycle: Some((4.0, 8.0)), ..rolling(7.99) };
+        let [first, second] = clock.advance(&host, 480);
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!((first.samples, second.offset, second.samples), (240, 240, 240));
+        assert!(second.jump.is_some());
+        assert!((second.start - 4.0).abs() < 1e-9);
+        let on = HostTime { cycle: Some((4.0, 8.0)), ..rolling(4.01) };
+        assert!(only(clock.advance(&on, 480)).jump.is_none());
+    }
+
+    #[test]
+    fn nonsense_from_the_host_is_replaced() {
+        let mut clock = Clock::default();
+        let host = HostTime {
+            playing: true,
+            beats: Some(f64::NAN),
+            tempo: Some(0.0),
+            numerator: Some(-3),
+            denominator: Some(5),
+            cycle: Some((1.0, f64::NAN)),
+        };
+        let span = only(clock.advance(&host, 64));
+        assert_eq!((span.timeline, span.tempo, span.meter), (Timeline::Free, 120.0, Meter::COMMON));
+        assert!(span.cycle.is_none());
+        assert_eq!(Meter::new(Some(6), Some(8)).bar(), 3.0);
+    }
+}

@@ -1,0 +1,318 @@
+//! What the player played, on the inference thread's side: notes gathered from the
+//! audio thread's events, and the request they make when an answer is wanted.
+
+use continuo_codec::{Instrument, Meter as ScoreMeter, Note, Score, Tempo, Window};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Meter;
+use crate::link::{Ask, ToWorker};
+use crate::number;
+
+/// Resolution of the scores made from phrases.
+const TICKS_PER_BEAT: u16 = 960;
+/// The most notes of a phrase that are kept; the oldest go first.
+const MOST_NOTES: usize = 4096;
+/// The drum channel, counted from 0.
+const DRUM_CHANNEL: u8 = 9;
+/// Where an answer goes when nothing was played.
+const DEFAULT_CHANNEL: u8 = 0;
+
+/// A note that was played.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlayedNote {
+    /// Onset in beats.
+    pub start: f64,
+    /// End in beats; `None` while the key is down.
+    pub end: Option<f64>,
+    /// MIDI channel, 0..=15.
+    pub channel: u8,
+    /// MIDI key, 0..=127.
+    pub key: u8,
+    /// MIDI velocity, 1..=127.
+    pub velocity: u8,
+    /// The channel's General MIDI program at the time.
+    pub program: u8,
+}
+
+impl PlayedNote {
+    /// Whether all fields are in their ranges.
+    #[must_use]
+    pub fn is_sane(&self) -> bool {
+        let times = self.start.is_finite() && self.end.is_none_or(|e| e.is_finite() && e >= self.start);
+        let bytes = self.channel < 16 && self.key < 128 && self.program < 128;
+        times && bytes && (1..128).contains(&self.velocity)
+    }
+
+    fn instrument(&self) -> Instrument {
+        if self.channel == DRUM_CHANNEL {
+            Instrument::DRUMS
+        } else {
+            Instrument::program(self.program).unwrap_or(Instrument::PIANO)
+        }
+    }
+}
+
+/// A phrase as it grows.
+#[derive(Clone, Debug, Default)]
+pub struct Phrase {
+    notes: Vec<PlayedNote>,
+    programs: [u8; 16],
+    /// How many answers were given to these very notes.
+    answers: u64,
+}
+
+/// What a phrase asks of the engine, and how its answer gets back to the timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    /// The phrase; tick 0 is a bar line.
+    pub score: Score,
+    /// Where the answer lies in the score, in beats.
+    pub window: Window,
+    /// Add this to the score's beats to get the timeline's.
+    pub offset: f64,
+    /// How often the same notes were answered before.
+    pub again: u64,
+}
+
+impl Phrase {
+    /// A phrase out of a saved state that so many answers were given to. Notes that
+    /// make no sense are dropped.
+    #[must_use]
+    pub fn restored(notes: &[PlayedNote], answers: u64) -> Self {
+        let notes = notes.iter().filter(|n| n.is_sane()).take(MOST_NOTES).copied().collect();
+        Self { notes, answers, ..Self::default() }
+    }
+
+    /// The notes so far.
+    #[must_use]
+    pub fn notes(&self) -> &[PlayedNote] {
+        &self.notes
+    }
+
+    /// Takes an event of the player's; answers and clears are others' business.
+    pub fn hear(&mut self, event: ToWorker) {
+        match event {
+            ToWorker::On { beat, channel, key, velocity, fresh } => {
+                if fresh {
+                    self.notes.clear();
+                    self.answers = 0;
+                }
+                self.on(beat, channel, key, velocity);
+            }
+            ToWorker::Off { beat, channel, key } => self.off(beat, channel, key),
+            ToWorker::Program { channel, program } => {
+                if let Some(slot) = self.programs.get_mut(usize::from(channel)) {
+                    *slot = program.min(127);
+                }
+            }
+            ToWorker::Break { beat } => self.close(beat),
+            ToWorker::Answer(_) | ToWorker::Clear(_) => {}
+        }
+    }
+
+    /// Forgets the notes, not the sounds chosen.
+    pub fn clear(&mut self) {
+        self.notes.clear();
+        self.answers = 0;
+    }
+
+    fn on(&mut self, start: f64, channel: u8, key: u8, velocity: u8) {
+        self.off(start, channel, key);
+        if self.notes.len() == MOST_NOTES {
+            self.notes.remove(0);
+        }
+        let program = self.programs.get(usize::from(channel)).copied().unwrap_or(0);
+        self.notes.push(PlayedNote { start, end: None, channel, key, velocity, program });
+    }
+
+    fn off(&mut self, beat: f64, channel: u8, key: u8) {
+        let open = |n: &&mut PlayedNote| n.end.is_none() && n.channel == channel && n.key == key;
+        if let Some(note) = self.notes.iter_mut().rev().find(open) {
+            note.end = Some(beat.max(note.start));
+        }
+    }
+
+    /// Ends all notes whose keys are down.
+    fn close(&mut self, beat: f64) {
+        for note in self.notes.iter_mut().filter(|n| n.end.is_none()) {
+            note.end = Some(beat.max(note.start));
+        }
+    }
+
+    /// Makes the request for an answer. Keys still down end where it was asked for,
+    /// for good: the same notes asked again make the same prompt.
+    pub fn prompt(&mut self, ask: &Ask) -> Prompt {
+        self.close(ask.at);
+        let bar = ask.meter.bar();
+        let first = self.notes.iter().map(|n| n.start).reduce(f64::min).unwrap_or(ask.start);
+        let origin = (first / bar + 1e-9).floor() * bar;
+        let score = self.score(origin, ask);
+        let from = answer_from(score.beats(score.end()), ask.start - origin, bar);
+        let until = from + f64::from(ask.bars) * bar;
+        let again = self.answers;
+        self.answers += 1;
+        Prompt { score, window: Window { from, until }, offset: ask.start - from, again }
+    }
+
+    fn score(&self, origin: f64, ask: &Ask) -> Score {
+        let mut score = Score::new(TICKS_PER_BEAT);
+        score.notes.extend(self.notes.iter().map(|note| {
+            let start = ticks(note.start - origin);
+            let end = ticks(note.end.unwrap_or(note.start) - origin);
+            let (instrument, pitch, velocity) = (note.instrument(), note.key, note.velocity);
+            Note { start, instrument, pitch, duration: end.saturating_sub(start).max(1), velocity }
+        }));
+        score.tempos.push(Tempo { tick: 0, micros_per_beat: number::to_u32(60e6 / ask.tempo).max(1) });
+        let Meter { numerator, denominator } = ask.meter;
+        score.meters.push(ScoreMeter { tick: 0, numerator, denominator });
+        score.normalize();
+        score
+    }
+
+    /// The MIDI channel an instrument's notes belong on: the one the phrase used it
+    /// on; for what the phrase did not use, the drum channel or the phrase's first.
+    #[must_use]
+    pub fn channel_of(&self, instrument: Instrument) -> u8 {
+        let used = self.notes.iter().find(|n| n.instrument() == instrument);
+        if let Some(note) = used {
+            return note.channel;
+        }
+        if instrument.is_drums() {
+            return DRUM_CHANNEL;
+        }
+        let melodic = self.notes.iter().find(|n| n.channel != DRUM_CHANNEL);
+        melodic.map_or(DEFAULT_CHANNEL, |n| n.channel)
+    }
+}
+
+/// Where in the score the answer begins: at the same place in a bar as on the
+/// timeline, and less than a bar after the phrase. That is where it really lies
+/// when the phrase was just played; when it was played long ago, or elsewhere, the
+/// model need not look across the silence in between.
+fn answer_from(phrase_end: f64, start: f64, bar: f64) -> f64 {
+    let mut gap = (start - phrase_end).rem_euclid(bar);
+    if bar - gap < 1e-6 {
+        gap = 0.0;
+    }
+    let from = phrase_end + gap;
+    // Bar lines and beats are whole ticks; sums of floats need not be.
+    let grid = f64::from(TICKS_PER_BEAT);
+    (from * grid).round() / grid
+}
+
+/// Beats as ticks, to the nearest; halves go up whatever their last bits.
+fn ticks(beats: f64) -> u32 {
+    number::to_u32((beats * f64::from(TICKS_PER_BEAT) + 0.5 + 1e-4).floor())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timeline;
+    use crate::link::AnswerId;
+
+    fn ask(at: f64, start: f64) -> Ask {
+        Ask {
+            id: AnswerId::default().next_trigger(),
+            timeline: Timeline::Host,
+            at,
+            start,
+            meter: Meter::COMMON,
+            tempo: 120.0,
+            bars: 2,
+            takes: 1,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed: 1,
+        }
+    }
+
+    fn on(beat: f64, channel: u8, key: u8, fresh: bool) -> ToWorker {
+        ToWorker::On { beat, channel, key, velocity: 100, fresh }
+    }
+
+    fn off(beat: f64, channel: u8, key: u8) -> ToWorker {
+        ToWorker::Off { beat, channel, key }
+    }
+
+    #[test]
+    fn a_phrase_just_played_keeps_its_place_before_the_answer() {
+        let mut phrase = Phrase::default();
+        for event in [on(17.0, 0, 60, true), off(18.0, 0, 60), on(18.5, 9, 36, false)] {
+            phrase.hear(event);
+        }
+        let prompt = phrase.prompt(&ask(19.0, 20.0));
+        assert_eq!(prompt.window, Window { from: 4.0, until: 12.0 });
+        assert_eq!(prompt.offset, 16.0);
+        let [piano, drum] = prompt.score.notes[..] else { panic!("{:?}", prompt.score) };
+        assert_eq!((piano.start, piano.duration, piano.instrument), (960, 960, Instrument::PIANO));
+        // The key still down ends where the answer was asked for.
+        assert_eq!((drum.start, drum.duration, drum.instrument), (2400, 480, Instrument::DRUMS));
+        assert_eq!(prompt.score.tempos[0].micros_per_beat, 500_000);
+    }
+
+    #[test]
+    fn asking_again_makes_the_same_prompt_at_another_place() {
+        let mut phrase = Phrase::default();
+        phrase.hear(on(0.0, 0, 60, true));
+        let first = phrase.prompt(&ask(3.0, 4.0));
+        phrase.hear(off(3.5, 0, 60));
+        let second = phrase.prompt(&ask(21.0, 24.0));
+        assert_eq!((&first.score, first.window), (&second.score, second.window));
+        assert_eq!((first.again, second.again, second.offset), (0, 1, 20.0));
+        // Another phrase counts anew.
+        phrase.hear(on(26.0, 0, 60, true));
+        assert_eq!(phrase.prompt(&ask(27.0, 28.0)).again, 0);
+    }
+
+    #[test]
+    fn a_phrase_from_elsewhere_is_answered_at_the_same_place_in_the_bar() {
+        let mut phrase = Phrase::default();
+        phrase.hear(on(100.0, 0, 60, true));
+        phrase.hear(ToWorker::Break { beat: 102.5 });
+        let prompt = phrase.prompt(&ask(1.2, 2.0));
+        assert_eq!((prompt.window.from, prompt.offset), (6.0, -4.0));
+    }
+
+    #[test]
+    fn nothing_played_is_a_phrase_too() {
+        let prompt = Phrase::default().prompt(&ask(5.0, 6.0));
+        assert!(prompt.score.notes.is_empty());
+        assert_eq!((prompt.window, prompt.offset), (Window { from: 2.0, until: 10.0 }, 4.0));
+    }
+
+    #[test]
+    fn programs_and_channels_go_both_ways() {
+        let mut phrase = Phrase::default();
+        phrase.hear(ToWorker::Program { channel: 3, program: 40 });
+        phrase.hear(ToWorker::Program { channel: 99, program: 200 });
+        phrase.hear(on(0.0, 3, 60, true));
+        let violin = Instrument::program(40).unwrap();
+        assert_eq!(phrase.prompt(&ask(1.0, 4.0)).score.notes[0].instrument, violin);
+        assert_eq!(phrase.channel_of(violin), 3);
+        assert_eq!(phrase.channel_of(Instrument::DRUMS), 9);
+        assert_eq!(phrase.channel_of(Instrument::PIANO), 3);
+        assert_eq!(Phrase::default().channel_of(Instrument::PIANO), 0);
+    }
+
+    #[test]
+    fn a_key_struck_twice_without_release_is_two_notes() {
+        let mut phrase = Phrase::default();
+        for event in [on(0.0, 0, 60, true), on(1.0, 0, 60, false), off(2.0, 0, 60), off(3.0, 0, 60)] {
+            phrase.hear(event);
+        }
+        let ends: Vec<_> = phrase.notes().iter().map(|n| n.end).collect();
+        assert_eq!(ends, [Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut phrase = Phrase::default();
+        for n in 0..5000_u32 {
+            phrase.hear(on(f64::from(n), 0, 60, n == 0));
+        }
+        assert_eq!(phrase.notes().len(), MOST_NOTES);
+        assert_eq!(phrase.notes()[0].start, 904.0);
+    }
+}

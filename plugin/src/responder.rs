@@ -1,0 +1,285 @@
+//! The inference thread's side of the plugin: hears the player, asks the engine,
+//! sends the answer to playback, and keeps the session and the status up to date.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use continuo_engine::worker::{Client, ModelState, Source};
+use continuo_engine::{BeatNote, Ending, Request, Sampling, TakeEvent};
+use nice_plug::prelude::*;
+use parking_lot::Mutex;
+use rtrb::{Consumer, Producer};
+
+use crate::link::{AnswerId, Ask, MOST_TAKES, PlayNote, Shared, ToPlayer, ToWorker};
+use crate::params::ContinuoParams;
+use crate::phrase::Phrase;
+use crate::state::{Answer, Session};
+
+/// What the inference thread is at, for the editor.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// How the model is doing; `None` before the host has activated the plugin.
+    pub model: Option<ModelState>,
+    /// Whether an answer is being made.
+    pub thinking: bool,
+    /// Why the last answer failed, if it did.
+    pub error: Option<String>,
+    /// From the trigger to the first note of the last answer.
+    pub latency: Option<Duration>,
+}
+
+/// An answer in the making.
+struct Job {
+    ask: Ask,
+    /// Add this to the prompt's beats to get the timeline's.
+    offset: f64,
+    /// When it was asked for; gone once the first note is there.
+    since: Option<Instant>,
+    /// Who played what where.
+    phrase: Phrase,
+}
+
+/// Everything the inference thread has of the plugin's.
+pub struct Responder {
+    params: Arc<ContinuoParams>,
+    shared: Arc<Shared>,
+    status: Arc<Mutex<Status>>,
+    inbox: Consumer<ToWorker>,
+    ring: Producer<ToPlayer>,
+    /// What the ring had no room for yet.
+    outbox: VecDeque<ToPlayer>,
+    phrase: Phrase,
+    /// The newest answer wanted, and when that was noticed.
+    wanted: Option<(Ask, Instant)>,
+    job: Option<Job>,
+    /// The newest answer this side knows of.
+    newest: AnswerId,
+    loads: u64,
+}
+
+impl Responder {
+    /// One that takes up what the session holds.
+    #[must_use]
+    pub fn new(
+        params: Arc<ContinuoParams>,
+        shared: Arc<Shared>,
+        status: Arc<Mutex<Status>>,
+        inbox: Consumer<ToWorker>,
+        ring: Producer<ToPlayer>,
+    ) -> Self {
+        Self {
+            params,
+            shared,
+            status,
+            inbox,
+            ring,
+            outbox: VecDeque::new(),
+            phrase: Phrase::default(),
+            wanted: None,
+            job: None,
+            newest: AnswerId::default(),
+            loads: 0,
+        }
+    }
+
+    fn send(&mut self, message: ToPlayer) {
+        self.outbox.push_back(message);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while let Some(message) = self.outbox.pop_front() {
+            if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
+                self.outbox.push_front(message);
+                return;
+            }
+        }
+    }
+
+    /// Hears what the player did since the last time.
+    fn listen(&mut self) {
+        let mut heard = false;
+        while let Ok(event) = self.inbox.pop() {
+            heard = true;
+            match event {
+                ToWorker::Answer(ask) => self.want(ask),
+                ToWorker::Clear(id) => self.clear(id),
+                event => self.phrase.hear(event),
+            }
+        }
+        if heard {
+            let notes = self.phrase.notes().to_vec();
+            self.params.saved.with(|session| session.phrase = notes);
+        }
+    }
+
+    fn want(&mut self, ask: Ask) {
+        self.newest = ask.id;
+        if let Some((missed, _)) = self.wanted.replace((ask, Instant::now())) {
+            self.send(ToPlayer::Finished(missed.id));
+        }
+    }
+
+    fn clear(&mut self, id: AnswerId) {
+        self.newest = id;
+        self.wanted = None;
+        self.phrase.clear();
+        self.params.saved.with(|session| *session = Session::default());
+    }
+
+    /// Takes over a state that was loaded, phrase and answer.
+    fn restore(&mut self) {
+        let loads = self.shared.loads();
+        if loads == self.loads {
+            return;
+        }
+        self.loads = loads;
+        self.newest = self.newest.next_restored();
+        self.wanted = None;
+        let id = self.newest;
+        let session = self.params.saved.with(|session| {
+            if let Some(answer) = &mut session.answer {
+                answer.id = id;
+            }
+            session.clone()
+        });
+        let answers = session.answer.as_ref().map_or(0, |a| a.again.saturating_add(1));
+        self.phrase = Phrase::restored(&session.phrase, answers);
+        let answer = session.answer.unwrap_or_default();
+        let (takes, on_host) = (answer.takes.len(), answer.on_host);
+        self.outbox.clear();
+        self.outbox.push_back(ToPlayer::Replace { id, takes, on_host });
+        for take in 0..takes {
+            self.outbox.extend(answer.notes(take).map(|note| ToPlayer::Note { id, take, note }));
+        }
+        self.outbox.push_back(ToPlayer::Finished(id));
+        self.outbox.push_back(ToPlayer::Loaded(loads));
+        self.flush();
+    }
+
+    fn request(&mut self, ask: Ask, since: Instant) -> Request {
+        let prompt = self.phrase.prompt(&ask);
+        let seed = if ask.seed == 0 { fresh_seed() } else { ask.seed };
+        let answer = Answer {
+            id: ask.id,
+            on_host: ask.timeline == crate::clock::Timeline::Host,
+            start: prompt.window.from + prompt.offset,
+            end: prompt.window.until + prompt.offset,
+            bar: ask.meter.bar(),
+            seed,
+            again: prompt.again,
+            temperature: ask.temperature,
+            top_k: ask.top_k,
+            top_p: ask.top_p,
+            model: self.model_name(),
+            takes: vec![Vec::new(); ask.takes.clamp(1, MOST_TAKES)],
+        };
+        let notes = self.phrase.notes().to_vec();
+        self.params.saved.with(|s| *s = Session { phrase: notes, answer: Some(answer) });
+        let mut status = self.status.lock();
+        (status.thinking, status.error, status.latency) = (true, None, None);
+        drop(status);
+        self.job = Some(Job { ask, offset: prompt.offset, since: Some(since), phrase: self.phrase.clone() });
+        let (temperature, top_k, top_p) = (ask.temperature, ask.top_k, ask.top_p);
+        // Asked again, the same phrase and seed give another answer, but the same
+        // other answer every time.
+        let seed = seed | (prompt.again << 32);
+        let sampling = Sampling { temperature, top_k, top_p, seed };
+        Request {
+            phrase: prompt.score,
+            window: prompt.window,
+            takes: ask.takes.clamp(1, MOST_TAKES),
+            sampling,
+        }
+    }
+
+    fn model_name(&self) -> String {
+        match &self.status.lock().model {
+            Some(ModelState::Ready(name)) => name.clone(),
+            _ => String::new(),
+        }
+    }
+
+    fn note(&mut self, take: usize, note: BeatNote) {
+        let Some(job) = &mut self.job else { return };
+        let start = note.start + job.offset;
+        let channel = job.phrase.channel_of(note.instrument);
+        let (key, velocity) = (note.pitch, note.velocity);
+        let note = PlayNote { start, end: start + note.duration.max(1e-6), channel, key, velocity };
+        let (id, since) = (job.ask.id, job.since.take());
+        if let Some(since) = since {
+            self.status.lock().latency = Some(since.elapsed());
+        }
+        self.params.saved.with(|session| {
+            if let Some(answer) = session.answer.as_mut().filter(|a| a.id == id) {
+                answer.push(take, note);
+            }
+        });
+        self.send(ToPlayer::Note { id, take, note });
+    }
+}
+
+impl Client for Responder {
+    fn source(&mut self) -> Source {
+        self.params.model_folder().map_or(Source::Embedded, Source::Folder)
+    }
+
+    fn model(&mut self, state: ModelState) {
+        match &state {
+            ModelState::Failed(error) => nice_error!("The model cannot be used: {error}"),
+            ModelState::Ready(name) => nice_log!("Answering with {name}"),
+            ModelState::Loading => {}
+        }
+        self.status.lock().model = Some(state);
+    }
+
+    fn tend(&mut self) {
+        self.restore();
+        self.listen();
+        self.flush();
+    }
+
+    fn next(&mut self) -> Option<Request> {
+        let (ask, since) = self.wanted.take()?;
+        Some(self.request(ask, since))
+    }
+
+    fn cancelled(&mut self) -> bool {
+        let id = self.job.as_ref().map(|job| job.ask.id);
+        id != Some(self.newest) || self.shared.latest() > self.newest
+    }
+
+    fn event(&mut self, event: TakeEvent) {
+        let Some(job) = &self.job else { return };
+        let (id, offset) = (job.ask.id, job.offset);
+        match event {
+            TakeEvent::Note { take, note } => self.note(take, note),
+            TakeEvent::Reached { take, beat } => {
+                self.send(ToPlayer::Reached { id, take, beat: beat + offset })
+            }
+            TakeEvent::Done { take } => self.send(ToPlayer::Done { id, take }),
+        }
+    }
+
+    fn ended(&mut self, result: Result<Ending, String>) {
+        let mut status = self.status.lock();
+        status.thinking = false;
+        if let Err(error) = result {
+            nice_error!("No answer: {error}");
+            status.error = Some(error);
+        }
+        drop(status);
+        if let Some(job) = self.job.take() {
+            self.send(ToPlayer::Finished(job.ask.id));
+        }
+    }
+}
+
+/// A seed the user can type in again: 1 to 9999.
+fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Spreads the last digits, which are the ones that differ.
+    let mixed = u64::from(now.subsec_nanos()).wrapping_add(now.as_secs()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 32) % 9999 + 1
+}
