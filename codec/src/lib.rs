@@ -17,3 +17,4 @@ pub mod text;
 pub use beat::Beat;
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
 pub use score::{Instrument, Meter, Note, Score, Tempo};
+pub use text::Text;

@@ -9,12 +9,19 @@
 
 mod decode;
 mod encode;
+mod encoding;
+mod grammar;
+mod note;
 mod parse;
 mod python;
 mod seconds;
+mod stream;
+mod tokens;
 
 pub use decode::{TextInstrument, decode_midi};
 pub use encode::encode_midi;
+pub use encoding::Text;
+pub use tokens::{END_OF_TEXT, from_ids, ids};
 
 /// Why something cannot become text, or text something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,5 +45,27 @@ pub enum TextError {
         offset: usize,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A character that the text does not have.
+    #[error("{found:?} at byte {offset} of the text: it consists of digits, points, underscores and spaces")]
+    Character {
+        /// Where it stands, in bytes.
+        offset: usize,
+        /// The character.
+        found: char,
+    },
+    /// A number, or whatever it is, without end.
+    #[error("more than a thousand characters in one run at byte {offset} of the text")]
+    Run {
+        /// Where it begins, in bytes.
+        offset: usize,
+    },
+    /// An id that spells something else than music.
+    #[error("id {id} at position {position} does not spell music")]
+    Id {
+        /// The id.
+        id: u32,
+        /// Its index in what was decoded.
+        position: usize,
     },
 }
