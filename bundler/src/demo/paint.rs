@@ -1,0 +1,146 @@
+//! A canvas: rectangles, lines and text on a pixmap. Pure Rust, and the same bytes
+//! on every run.
+
+use anyhow::{Context, Result};
+use skrifa::instance::{LocationRef, Size};
+use skrifa::outline::{DrawSettings, OutlinePen};
+use skrifa::{FontRef, MetadataProvider};
+use tiny_skia::{Color, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Transform};
+
+/// Red, green, blue, and how opaque.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ink(pub(crate) [u8; 3], pub(crate) f32);
+
+impl Ink {
+    fn paint(self) -> Paint<'static> {
+        let Self([red, green, blue], alpha) = self;
+        let mut color = Color::from_rgba8(red, green, blue, 255);
+        color.set_alpha(alpha.clamp(0.0, 1.0));
+        let mut paint = Paint { anti_alias: true, ..Paint::default() };
+        paint.set_color(color);
+        paint
+    }
+}
+
+/// Where a text stands to its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// To its right.
+    Left,
+    /// To its left.
+    Right,
+}
+
+/// A canvas with a font.
+pub(crate) struct Canvas {
+    pixmap: Pixmap,
+    font: FontRef<'static>,
+}
+
+impl Canvas {
+    /// An empty canvas of one colour.
+    pub(crate) fn new(width: u32, height: u32, background: [u8; 3]) -> Result<Self> {
+        let mut pixmap = Pixmap::new(width, height).context("the picture has no size")?;
+        let [red, green, blue] = background;
+        pixmap.fill(Color::from_rgba8(red, green, blue, 255));
+        let font = FontRef::new(epaint_default_fonts::UBUNTU_LIGHT).context("the font cannot be read")?;
+        Ok(Self { pixmap, font })
+    }
+
+    /// A filled rectangle; one without area is left out.
+    pub(crate) fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
+        if let Some(rect) = Rect::from_xywh(x, y, width, height) {
+            self.pixmap.fill_rect(rect, &ink.paint(), Transform::identity(), None);
+        }
+    }
+
+    /// A filled rectangle with round corners.
+    pub(crate) fn rounded(&mut self, x: f32, y: f32, width: f32, height: f32, radius: f32, ink: Ink) {
+        let radius = radius.min(width / 2.0).min(height / 2.0);
+        let (right, bottom) = (x + width, y + height);
+        let mut path = PathBuilder::new();
+        path.move_to(x + radius, y);
+        path.line_to(right - radius, y);
+        path.quad_to(right, y, right, y + radius);
+        path.line_to(right, bottom - radius);
+        path.quad_to(right, bottom, right - radius, bottom);
+        path.line_to(x + radius, bottom);
+        path.quad_to(x, bottom, x, bottom - radius);
+        path.line_to(x, y + radius);
+        path.quad_to(x, y, x + radius, y);
+        path.close();
+        self.fill(path.finish(), ink);
+    }
+
+    /// A line of text, its baseline at `y`; tells how wide it is.
+    pub(crate) fn text(&mut self, text: &str, x: f32, y: f32, size: f32, align: Align, ink: Ink) -> f32 {
+        let width = self.width(text, size);
+        let mut x = match align {
+            Align::Left => x,
+            Align::Right => x - width,
+        };
+        let (glyphs, characters) = (self.font.outline_glyphs(), self.font.charmap());
+        let metrics = self.font.glyph_metrics(Size::new(size), LocationRef::default());
+        for character in text.chars() {
+            let glyph = characters.map(character).unwrap_or_default();
+            let mut pen = Pen { path: PathBuilder::new(), x, y };
+            if let Some(outline) = glyphs.get(glyph) {
+                let settings = DrawSettings::unhinted(Size::new(size), LocationRef::default());
+                // A glyph that cannot be drawn leaves a gap.
+                let _ = outline.draw(settings, &mut pen);
+            }
+            x += metrics.advance_width(glyph).unwrap_or(size / 2.0);
+            self.fill(pen.path.finish(), ink);
+        }
+        width
+    }
+
+    /// The width of a line of text.
+    pub(crate) fn width(&self, text: &str, size: f32) -> f32 {
+        let characters = self.font.charmap();
+        let metrics = self.font.glyph_metrics(Size::new(size), LocationRef::default());
+        let advance = |character| metrics.advance_width(characters.map(character).unwrap_or_default());
+        text.chars().map(|character| advance(character).unwrap_or(size / 2.0)).sum()
+    }
+
+    /// The picture as a PNG file.
+    pub(crate) fn png(&self) -> Result<Vec<u8>> {
+        self.pixmap.encode_png().context("the picture cannot be written")
+    }
+
+    fn fill(&mut self, path: Option<Path>, ink: Ink) {
+        if let Some(path) = path {
+            self.pixmap.fill_path(&path, &ink.paint(), FillRule::Winding, Transform::identity(), None);
+        }
+    }
+}
+
+/// Draws glyphs, whose y grows upwards, onto the canvas, whose y grows downwards.
+struct Pen {
+    path: PathBuilder,
+    x: f32,
+    y: f32,
+}
+
+impl OutlinePen for Pen {
+    fn move_to(&mut self, x: f32, y: f32) {
+        self.path.move_to(self.x + x, self.y - y);
+    }
+
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.path.line_to(self.x + x, self.y - y);
+    }
+
+    fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
+        self.path.quad_to(self.x + cx, self.y - cy, self.x + x, self.y - y);
+    }
+
+    fn curve_to(&mut self, cx0: f32, cy0: f32, cx1: f32, cy1: f32, x: f32, y: f32) {
+        let (at, down) = (self.x, self.y);
+        self.path.cubic_to(at + cx0, down - cy0, at + cx1, down - cy1, at + x, down - y);
+    }
+
+    fn close(&mut self) {
+        self.path.close();
+    }
+}

@@ -1,0 +1,105 @@
+//! The phrase: a MIDI file as a score on a fine enough grid, and its timeline.
+
+use anyhow::{Context, Result};
+use continuo_codec::{Score, Tempo, midi};
+use continuo_tests::timeline::Timeline;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Samples a second in the demo's host.
+pub(crate) const SAMPLE_RATE: f64 = 48_000.0;
+
+/// A coarser grid would shift the answers' notes when they are written down.
+const LEAST_TICKS: u16 = 480;
+
+/// A phrase, ready to be played.
+pub(crate) struct Phrase {
+    /// Where it came from.
+    pub(crate) path: PathBuf,
+    /// Its notes and maps.
+    pub(crate) score: Score,
+    /// Its maps on the host's samples.
+    pub(crate) timeline: Timeline,
+}
+
+impl Phrase {
+    /// Reads a MIDI file; `bpm` overrides its tempo.
+    pub(crate) fn read(path: &Path, bpm: Option<f64>) -> Result<Self> {
+        let bytes = fs::read(path)
+            .with_context(|| format!("{} cannot be read; name a MIDI file with --phrase", path.display()))?;
+        let score = midi::read(&bytes).with_context(|| {
+            format!("{} cannot be used; export the phrase again as a standard MIDI file", path.display())
+        })?;
+        Ok(Self::new(path, score, bpm))
+    }
+
+    fn new(path: &Path, score: Score, bpm: Option<f64>) -> Self {
+        let mut score = refined(score);
+        if let Some(bpm) = bpm {
+            score.tempos = vec![Tempo { tick: 0, micros_per_beat: micros(bpm) }];
+        }
+        let timeline = continuo_tests::phrase::timeline(&score, SAMPLE_RATE);
+        Self { path: path.to_path_buf(), score, timeline }
+    }
+
+    /// The beat at which the last note ends.
+    pub(crate) fn end(&self) -> f64 {
+        self.score.beats(self.score.end())
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a tempo from 10 BPM up")]
+fn micros(bpm: f64) -> u32 {
+    (60_000_000.0 / bpm).round() as u32
+}
+
+/// The same score on a grid of at least [`LEAST_TICKS`] a beat, nothing moved.
+fn refined(mut score: Score) -> Score {
+    let ticks = score.ticks_per_beat.max(1);
+    let factor = LEAST_TICKS.div_ceil(ticks);
+    let widest = score.end().max(score.tempos.last().map_or(0, |tempo| tempo.tick));
+    if widest.checked_mul(u32::from(factor)).is_none() {
+        return score;
+    }
+    score.ticks_per_beat = ticks * factor;
+    let finer = |tick: &mut u32| *tick = tick.saturating_mul(u32::from(factor));
+    for note in &mut score.notes {
+        finer(&mut note.start);
+        finer(&mut note.duration);
+    }
+    score.tempos.iter_mut().for_each(|tempo| finer(&mut tempo.tick));
+    score.meters.iter_mut().for_each(|meter| finer(&mut meter.tick));
+    score
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_codec::{Instrument, Meter, Note};
+
+    #[test]
+    fn a_coarse_grid_is_refined_and_nothing_moves() {
+        let mut score = Score::new(96);
+        let (start, duration) = (96, 48);
+        score.notes = vec![Note { start, duration, instrument: Instrument::PIANO, pitch: 60, velocity: 80 }];
+        score.meters = vec![Meter { tick: 288, numerator: 3, denominator: 4 }];
+        let phrase = Phrase::new(Path::new("x.mid"), score, Some(100.0));
+        assert_eq!(phrase.score.ticks_per_beat, 480);
+        assert_eq!((phrase.score.notes[0].start, phrase.end()), (480, 1.5));
+        assert_eq!(phrase.timeline.bar_at(3.0).numerator, 3);
+        assert_eq!(phrase.timeline.sample_at(1.0), 28_800.0);
+    }
+
+    #[test]
+    fn an_unreadable_phrase_is_named_with_place_and_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("noise.mid");
+        fs::write(&path, b"this is no music").unwrap();
+        for path in [path.as_path(), &folder.path().join("absent.mid")] {
+            let error = Phrase::read(path, None).err().map(|error| format!("{error:#}")).unwrap();
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+            assert!(error.contains("--phrase") || error.contains("byte 0"), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}
