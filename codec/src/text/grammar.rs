@@ -175,6 +175,16 @@ impl Grammar {
         })
     }
 
+    /// Counts times from later on; `None`, and no change, within a start.
+    pub(super) fn shift(&mut self, by: u32) -> Option<()> {
+        if matches!(self.slot, Slot::StartWhole | Slot::StartFraction) {
+            return None;
+        }
+        self.starts = self.starts.start().saturating_sub(by)..=self.starts.end().saturating_sub(by);
+        self.note.start = self.note.start.saturating_sub(by);
+        Some(())
+    }
+
     /// The run is this number, and its separator has come.
     fn fix(&mut self, number: u32) -> Step {
         let slot = self.slot;

@@ -76,7 +76,7 @@ pub(super) fn spell(text: &mut String, pitch: u8, start: f64, duration: f64, vel
 }
 
 /// Two decimals, of which the last is left out where it is 0.
-fn number(text: &mut String, seconds: f64) {
+pub(super) fn number(text: &mut String, seconds: f64) {
     let _ = write!(text, "{seconds:.2}");
     if text.ends_with('0') {
         text.pop();

@@ -1,7 +1,8 @@
 //! The text read id by id, as a whole piece or as the answer to a phrase.
 
 use super::grammar::{Grammar, LAST_TIME, Spelled, Step};
-use super::tokens::{END_OF_TEXT, number, spelled};
+use super::seconds;
+use super::tokens::{END_OF_TEXT, from_ids, ids, number, spelled};
 use crate::encoding::{EncodingError, Event, IdSet, Stream, TimedNote};
 use crate::score::Instrument;
 
@@ -41,8 +42,8 @@ pub(super) struct Answer {
     from: f64,
     /// Seconds at which it is over.
     until: f64,
-    /// Where it begins, in hundredths.
-    first: u32,
+    /// Where it begins, in hundredths; below 0 once the text begins later.
+    first: i64,
     /// How many notes begin where the last one does.
     at_once: u32,
 }
@@ -53,23 +54,30 @@ impl Answer {
     pub(super) fn new(zero: f64, from: f64, until: f64) -> Option<Self> {
         let first = hundredths(from * 100.0 - zero)?;
         let last = hundredths((until * 100.0 - zero).ceil())?;
-        (last <= LAST_TIME - SLACK).then_some(Self { zero, from, until, first, at_once: 0 })
+        (last <= LAST_TIME - SLACK).then_some(Self { zero, from, until, first: first.into(), at_once: 0 })
     }
 
     /// Seconds since the phrase's tick 0.
     fn seconds(&self, time: u32) -> f64 {
-        if time <= self.first { self.from } else { (self.zero + f64::from(time)) / 100.0 }
+        if i64::from(time) <= self.first { self.from } else { (self.zero + f64::from(time)) / 100.0 }
     }
 
     /// Whether a note there would no longer belong to the answer.
     fn is_over(&self, time: u32) -> bool {
-        time > self.first && self.seconds(time) >= self.until
+        i64::from(time) > self.first && self.seconds(time) >= self.until
     }
 
     /// The last start that may be spelled.
     fn last(&self) -> u32 {
-        let end = hundredths((self.until * 100.0 - self.zero).ceil()).unwrap_or(self.first);
-        end.max(self.first) + SLACK
+        let first = u32::try_from(self.first).unwrap_or(0);
+        let end = hundredths((self.until * 100.0 - self.zero).ceil()).unwrap_or(first);
+        end.max(first) + SLACK
+    }
+
+    /// Calls this time 0 from now on.
+    fn shift(&mut self, by: u32) {
+        self.zero += f64::from(by);
+        self.first -= i64::from(by);
     }
 }
 
@@ -90,7 +98,8 @@ impl TextStream {
 
     /// Stands where an answer begins, after other notes if `spaced`.
     pub(super) fn answer(answer: Answer, instrument: Instrument, spaced: bool) -> Self {
-        let grammar = Grammar::new(answer.first..=answer.first, SHORTEST..=LONGEST, spaced);
+        let first = u32::try_from(answer.first).unwrap_or(0);
+        let grammar = Grammar::new(first..=first, SHORTEST..=LONGEST, spaced);
         Self { grammar, answer: Some(answer), instrument, said: false, finished: false, taken: 0 }
     }
 
@@ -130,6 +139,20 @@ impl TextStream {
         self.grammar.starts = start + u32::from(crowded)..=answer.last();
     }
 
+    /// Music begins at 0 in all that a model has read, so a history that lost its
+    /// beginning is spelled anew from there. `None`, and no change, where it
+    /// would not fit or is within a start just now.
+    fn begin_at_zero(&mut self, history: &[u32], max: usize) -> Option<Vec<u32>> {
+        let answer = self.answer.as_mut()?;
+        let text = from_ids(history).ok()?;
+        let by = text.split(' ').filter_map(start).min()?;
+        let shifted: Vec<String> = text.split(' ').map(|piece| shift(piece, by)).collect();
+        let ids = ids(&shifted.join(" ")).ok().filter(|ids| ids.len() <= max)?;
+        self.grammar.shift(by)?;
+        answer.shift(by);
+        Some(ids)
+    }
+
     fn finish(&mut self, events: &mut Vec<Event>) {
         self.finished = true;
         if let Some(answer) = &self.answer {
@@ -148,6 +171,26 @@ impl TextStream {
             velocity: small(note.velocity),
             instrument: self.instrument,
         }
+    }
+}
+
+/// The start of a note, in hundredths of a second, where it is spelled in full.
+fn start(piece: &str) -> Option<u32> {
+    let mut parts = piece.splitn(3, '_');
+    let (_, start, _) = (parts.next()?, parts.next()?, parts.next()?);
+    hundredths(start.parse::<f64>().ok()? * 100.0)
+}
+
+/// A note, or its beginning, that begins earlier.
+fn shift(piece: &str, by: u32) -> String {
+    let mut parts = piece.splitn(3, '_');
+    match (parts.next(), start(piece), parts.nth(1)) {
+        (Some(pitch), Some(start), Some(rest)) => {
+            let mut shifted = format!("{pitch}_");
+            seconds::number(&mut shifted, f64::from(start.saturating_sub(by)) / 100.0);
+            shifted + "_" + rest
+        }
+        _ => piece.to_owned(),
     }
 }
 
@@ -209,7 +252,7 @@ impl Stream for TextStream {
             // The pitch that now comes first has no space before it.
             let mut rest = spelled(history[place]).map_or_else(Vec::new, |pitch| number(&pitch[1..]));
             rest.extend(&history[place + 1..]);
-            return rest;
+            return self.begin_at_zero(&rest, max).unwrap_or(rest);
         }
         if self.grammar.between_notes() && max > 0 {
             self.grammar.spaced = false;
