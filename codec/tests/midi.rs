@@ -272,6 +272,30 @@ fn damage_anywhere_is_survived() {
     }
 }
 
+#[test]
+fn real_files_are_read_and_what_is_written_of_them_stays() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/text");
+    let mut read_files = 0;
+    for set in ["freedoom_bsd3", "mutopia_pd", "pianobooster_ccby"] {
+        for entry in std::fs::read_dir(fixtures.join(set)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "mid") {
+                continue;
+            }
+            let score = read(&std::fs::read(&path).unwrap()).unwrap();
+            let text = std::fs::read_to_string(path.with_extension("txt")).unwrap();
+            // The seed leaves out what never ends or has no length.
+            assert!(score.notes.len() >= text.split(' ').count(), "{}", path.display());
+            let written = read(&write(&score)).unwrap();
+            assert_eq!((&written.tempos, &written.meters), (&score.tempos, &score.meters));
+            // Overlaps of one pitch are gone, and nothing else changes.
+            assert_eq!(read(&write(&written)).unwrap(), written, "{}", path.display());
+            read_files += 1;
+        }
+    }
+    assert_eq!(read_files, 37);
+}
+
 fn note(start: u32, duration: u32, pitch: u8, instrument: Instrument) -> Note {
     Note { start, duration, pitch, velocity: 80, instrument }
 }

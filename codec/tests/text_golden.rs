@@ -88,6 +88,30 @@ fn refusals_say_what_is_wrong_and_where() {
     }
 }
 
+/// A type 0 file of one track.
+fn file(division: [u8; 2], track: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(track.len()).unwrap().to_be_bytes();
+    [b"MThd\0\0\0\x06\0\0\0\x01", &division[..], b"MTrk", &length, track].concat()
+}
+
+#[test]
+fn ticks_count_to_ten_billion() {
+    // 9,999,999,999 in base 128, and one more.
+    for (high, low, refused) in [(71, 127, false), (72, 0, true)] {
+        let pause = [0x80 | 37, 0x80 | 32, 0x80 | 47, 0x80 | high, low];
+        let text = encode_midi(&file([0, 96], &[&pause[..], &[0xf8]].concat()));
+        assert_eq!(text.is_err(), refused, "{text:?}");
+    }
+}
+
+#[test]
+fn a_key_after_the_start_of_an_smpte_file_is_refused() {
+    // Time runs backwards there, and a key has no place before 0.
+    let at = |tick| file([0xe7, 40], &[tick, 0xff, 0x59, 2, 0, 0, 0, 0xff, 0x2f, 0]);
+    assert_eq!(encode_midi(&at(0)).as_deref(), Ok(""));
+    assert!(matches!(encode_midi(&at(1)), Err(TextError::Midi { offset: 22, .. })));
+}
+
 #[test]
 fn every_text_is_decoded_or_refused_as_the_seed_does() {
     let folder = fixtures().join("decode");

@@ -1,7 +1,7 @@
 //! Standard MIDI files to scores and back.
 //!
 //! [`read`] takes what a DAW would take: types 0, 1 and 2, bare or wrapped in
-//! RIFF, and files that are damaged but can be salvaged. [`write`] and
+//! RIFF, and files that are damaged but can be salvaged. [`write()`] and
 //! [`write_tracks`] give type 1 files.
 //!
 //! What reading decides:

