@@ -1,1 +1,89 @@
-//! TODO
+//! The `continuo` command line: convert MIDI, train a model, play with it.
+//!
+//! What was typed ([`cli`]) is not what is needed: every subcommand has one
+//! `Args` struct and one function that turns it into settings, does the work and
+//! gives back an [`Outcome`]. Only [`main`] knows exit codes.
+//!
+//! - [`convert`]: `encode` and `decode`, files and folders.
+//! - [`train`]: `train` and `eval`; data, loop, checkpoints, model card.
+//! - [`generate`]: `generate`, a phrase in and takes out.
+//! - [`model`]: `model info`.
+//! - [`ngram`]: the n-gram model every trained model is compared with.
+//! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.
+#![forbid(unsafe_code)]
+
+pub mod bars;
+pub mod cli;
+pub mod convert;
+pub mod encodings;
+pub mod files;
+pub mod generate;
+pub mod interrupt;
+pub mod model;
+pub mod ngram;
+pub mod progress;
+pub mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// How a subcommand ended that met no error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything asked for was done.
+    Done,
+    /// The work went through, but some input was refused (and named).
+    Refused,
+    /// The user stopped it; what was finished is kept.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The exit code: 0 done, 1 refused, 130 interrupted.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Runs what the command line says; wrong usage exits with 2 from within clap.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    interrupt::install();
+    match run(cli) {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Runs one subcommand.
+///
+/// # Errors
+/// One sentence that names the file, the place and the remedy.
+pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    match cli.command {
+        Command::Encode(args) => convert::encode(&args),
+        Command::Decode(args) => convert::decode(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => train::eval::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Model(args) => model::run(&args),
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is no error.
+pub(crate) fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

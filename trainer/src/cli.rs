@@ -1,0 +1,43 @@
+//! What can be typed. Each subcommand's arguments stand beside its function.
+
+use clap::{Parser, Subcommand};
+
+use crate::{convert, generate, model, train};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "continuo",
+    version,
+    about = "Convert MIDI, train a model, let it answer a phrase",
+    long_about = "Convert MIDI to text and token ids and back, train a model on folders of MIDI files, \
+                  and let a model answer a phrase. Everything runs on this machine, without an account or a server.",
+    after_help = "EXAMPLES:\n  \
+        continuo generate phrase.mid -o answer.mid --takes 4 --bars 4\n  \
+        continuo encode music/ texts/\n  \
+        continuo train music/ --out model/ --minutes 60\n  \
+        continuo generate phrase.mid -o answer.mid --model model/\n\n\
+        Exit codes: 0 done, 1 an error or refused files, 2 wrong usage, 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Spell MIDI files as text or token ids
+    Encode(convert::EncodeArgs),
+    /// Turn text or token ids back into MIDI files
+    Decode(convert::DecodeArgs),
+    /// Train a model on folders of MIDI files
+    Train(train::TrainArgs),
+    /// Measure a model on folders of MIDI files
+    Eval(train::eval::EvalArgs),
+    /// Let a model answer a phrase
+    Generate(generate::GenerateArgs),
+    /// Look at model folders
+    Model(model::ModelArgs),
+}

@@ -1,0 +1,44 @@
+//! The encodings by name.
+
+use clap::ValueEnum;
+use continuo_codec::Encoding;
+use serde::{Deserialize, Serialize};
+
+/// An encoding, as it is typed and as model folders store it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodingName {
+    /// MIDI Gen AI's `pitch_start_duration_velocity`, times in seconds
+    Text,
+    /// Bars, positions on a grid of 24 a beat, programs, drums, meter and tempo
+    Beat,
+}
+
+impl EncodingName {
+    /// As it is typed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Beat => "beat",
+        }
+    }
+
+    /// Counts changes of the vocabulary or its order; model folders store it.
+    #[must_use]
+    pub const fn version(self) -> u32 {
+        match self {
+            Self::Text => 1,
+            Self::Beat => continuo_codec::beat::VERSION,
+        }
+    }
+
+    /// The encoding itself.
+    #[must_use]
+    pub fn encoding(self) -> Box<dyn Encoding> {
+        match self {
+            Self::Text => Box::new(continuo_codec::text::Text),
+            Self::Beat => Box::new(continuo_codec::beat::Beat),
+        }
+    }
+}

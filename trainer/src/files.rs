@@ -1,0 +1,130 @@
+//! Files and folders: sorted walks, mirrored names, writes that are whole or not
+//! there at all.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, bail};
+
+/// The largest input file that is read, in bytes. The largest MIDI files in
+/// circulation have some ten million bytes.
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// How deep folders are searched: a bound against links that lead in circles.
+const MAX_DEPTH: usize = 64;
+
+/// All files below a folder that `wanted` accepts, as paths relative to it,
+/// sorted folder by folder.
+///
+/// # Errors
+/// Names the folder that cannot be listed.
+pub fn walk(root: &Path, wanted: &dyn Fn(&Path) -> bool) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    walk_into(root, Path::new(""), wanted, MAX_DEPTH, &mut found)?;
+    Ok(found)
+}
+
+fn walk_into(
+    root: &Path,
+    below: &Path,
+    wanted: &dyn Fn(&Path) -> bool,
+    depth: usize,
+    found: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    let folder = root.join(below);
+    let listing = || format!("cannot list the folder {}", folder.display());
+    if depth == 0 {
+        bail!("the folder {} lies too deep: a link may lead in circles", folder.display());
+    }
+    let mut names: Vec<OsString> = fs::read_dir(&folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.file_name())).collect())
+        .with_context(listing)?;
+    names.sort();
+    for name in names {
+        let path = below.join(&name);
+        // Follows links; one that leads nowhere is passed over.
+        let Ok(meta) = fs::metadata(root.join(&path)) else { continue };
+        if meta.is_dir() {
+            walk_into(root, &path, wanted, depth - 1, found)?;
+        } else if wanted(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name ends in exactly `.mid`, as the text encoding's data sets have it.
+#[must_use]
+pub fn is_mid(path: &Path) -> bool {
+    ends_with(path, ".mid")
+}
+
+/// Whether a name ends in `.mid` or `.midi`, in capitals or not.
+#[must_use]
+pub fn is_midi(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mid") || e.eq_ignore_ascii_case("midi"))
+}
+
+/// Whether a file name ends in exactly `suffix`.
+#[must_use]
+pub fn ends_with(path: &Path, suffix: &str) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(suffix.as_bytes()))
+}
+
+/// Reads a whole file of bounded size.
+///
+/// # Errors
+/// Names the file and why it cannot be read.
+pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let place = || format!("cannot read {}", path.display());
+    let meta = fs::metadata(path).with_context(place)?;
+    if meta.is_dir() {
+        bail!("{} is a folder; name a file", path.display());
+    }
+    if meta.len() > MAX_FILE_BYTES {
+        bail!("{} has {} bytes; more than {MAX_FILE_BYTES} are not read", path.display(), meta.len());
+    }
+    fs::read(path).with_context(place)
+}
+
+/// Writes a whole file, making its folder where needed: a reader sees the old
+/// file or the new one, never half of it.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let place = || format!("cannot write {}", path.display());
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).with_context(place)?;
+    }
+    let temporary = beside(path);
+    let written = fs::File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // Nothing half-written stays; the first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(place)
+}
+
+/// A name in the same folder that nothing else has: hidden, and not one that
+/// [`walk`] is ever asked for.
+#[must_use]
+pub fn beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let unique = NEXT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".continuo-{}-{unique}.tmp", std::process::id()))
+}
+
+/// FNV-1a, 64 bits: the same on every machine and in every version, so what is
+/// decided by it stays decided.
+#[must_use]
+pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes
+        .into_iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,242 @@
+//! `continuo generate`: a phrase in, takes out.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use continuo_codec::midi::{self, Track};
+use continuo_codec::{Note, Score};
+use continuo_engine::{BeatNote, Engine, Request, Sampling, TakeEvent, Window};
+use serde_json::json;
+
+use crate::Outcome;
+use crate::bars;
+use crate::files;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// The most bars one answer may have.
+const MOST_BARS: u32 = 256;
+
+/// What `continuo generate` can be told.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Let a model answer a phrase.\n\n\
+        The answer begins at the next bar line after the phrase's last note ends (a note held into the bar by less \
+        than an eighth of a beat does not count) and keeps the phrase's tempo and meter. The file written has the \
+        phrase on a track named Phrase and each answer on a track of its own, named Take 1, Take 2 and so on, all at \
+        the same place: solo one to hear it alone.\n\n\
+        The same phrase, model, seed and options give the same file, byte for byte.",
+    after_help = "EXAMPLES:\n  \
+        continuo generate phrase.mid -o answer.mid\n  \
+        continuo generate phrase.mid -o answer.mid --takes 4 --bars 8 --temperature 1.1 --seed 7\n  \
+        continuo generate drums.mid -o more.mid --start beat --answer-only\n  \
+        continuo generate phrase.mid -o answer.mid --model my-model/"
+)]
+pub struct GenerateArgs {
+    /// The phrase, a MIDI file
+    #[arg(value_name = "PROMPT.mid")]
+    pub prompt: PathBuf,
+    /// The MIDI file to write
+    #[arg(short, long, value_name = "OUT.mid")]
+    pub output: PathBuf,
+    /// How many answers, 1 to 8
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub takes: u8,
+    /// How long an answer is, in bars
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BARS)))]
+    pub bars: u32,
+    /// Where it begins: the next bar line or the next beat after the phrase
+    #[arg(long, value_enum, default_value_t = Start::Bar)]
+    pub start: Start,
+    /// Boldness: 0 always takes the likeliest, 1 is as bold as the music trained on
+    #[arg(long, allow_negative_numbers = true)]
+    pub temperature: Option<f32>,
+    /// Choose among so many likeliest only; 0 chooses among all
+    #[arg(long)]
+    pub top_k: Option<usize>,
+    /// Choose among the likeliest that together reach this probability; 1 chooses among all
+    #[arg(long, allow_negative_numbers = true)]
+    pub top_p: Option<f32>,
+    /// Another number, another answer
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A model folder in place of the built-in model
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Leave the phrase out of the file
+    #[arg(long)]
+    pub answer_only: bool,
+    /// Print one JSON object about the answer
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where an answer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// At the next bar line
+    Bar,
+    /// At the next beat
+    Beat,
+}
+
+/// Runs `continuo generate`.
+///
+/// # Errors
+/// One sentence that names the file or option and the remedy.
+pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
+    let phrase = read_phrase(args)?;
+    let sampling = sampling(args)?;
+    let window = window(&phrase, args)?;
+    let engine = match &args.model {
+        Some(folder) => Engine::open(folder)?,
+        None => Engine::embedded()?,
+    };
+    let request = Request { phrase, window, takes: usize::from(args.takes), sampling };
+    let Some(takes) = answer(&engine, &request)? else {
+        eprintln!("interrupted; nothing was written");
+        return Ok(Outcome::Interrupted);
+    };
+    files::write(&args.output, &write(&request.phrase, &takes, args))?;
+    tell(args, &engine, &request, &takes);
+    Ok(Outcome::Done)
+}
+
+fn read_phrase(args: &GenerateArgs) -> anyhow::Result<Score> {
+    let prompt = &args.prompt;
+    if args.output.is_dir() {
+        bail!("{} is a folder; -o names the MIDI file to write", args.output.display());
+    }
+    let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    if same(prompt, &args.output) {
+        bail!("-o is the phrase itself; name another file, or it would be overwritten");
+    }
+    let phrase = midi::read(&files::read(prompt)?)
+        .with_context(|| format!("{} cannot be read as a MIDI file", prompt.display()))?;
+    if phrase.notes.is_empty() {
+        eprintln!("note: {} has no notes; the answer begins from nothing", prompt.display());
+    }
+    Ok(bars::on_grid(phrase))
+}
+
+fn sampling(args: &GenerateArgs) -> anyhow::Result<Sampling> {
+    let usual = Sampling::default();
+    let sampling = Sampling {
+        temperature: args.temperature.unwrap_or(usual.temperature),
+        top_k: args.top_k.unwrap_or(usual.top_k),
+        top_p: args.top_p.unwrap_or(usual.top_p),
+        seed: args.seed,
+    };
+    if !(0.0..=10.0).contains(&sampling.temperature) {
+        bail!("--temperature is {}; it must be 0 to 10, and 0.8 to 1.2 is usual", sampling.temperature);
+    }
+    if !(sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
+        bail!("--top-p is {}; it must lie above 0 and not above 1", sampling.top_p);
+    }
+    Ok(sampling)
+}
+
+/// Where the answer lies.
+fn window(phrase: &Score, args: &GenerateArgs) -> anyhow::Result<Window> {
+    let end = bars::end(phrase);
+    let from = match args.start {
+        Start::Bar => bars::line_at_or_after(phrase, end),
+        Start::Beat => bars::beat_at_or_after(phrase, end),
+    };
+    let mut until = from;
+    for _ in 0..args.bars {
+        until += bars::length_at(phrase, until);
+    }
+    let last = u64::from(u32::MAX / 2);
+    if until > last {
+        bail!(
+            "{} is too long: its last note ends beyond what a MIDI file can go on from; cut the phrase out of it",
+            args.prompt.display()
+        );
+    }
+    let beats = |tick: u64| u32::try_from(tick).map_or(0.0, |tick| phrase.beats(tick));
+    Ok(Window { from: beats(from), until: beats(until) })
+}
+
+/// Generates; `None` where the user interrupted it.
+fn answer(engine: &Engine, request: &Request) -> anyhow::Result<Option<Vec<Vec<BeatNote>>>> {
+    let mut takes = vec![Vec::new(); request.takes];
+    let mut reached = vec![request.window.from; request.takes];
+    let length = request.window.until - request.window.from;
+    let progress = Progress::new("% generated", 100);
+    let result = engine.generate(request, &interrupt::requested, &mut |event| {
+        match event {
+            TakeEvent::Note { take, note } => {
+                takes[take].push(note);
+                reached[take] = reached[take].max(note.start);
+            }
+            TakeEvent::Reached { take, beat } => reached[take] = reached[take].max(beat),
+            TakeEvent::Done { take } => reached[take] = request.window.until,
+        }
+        let done: f64 = reached.iter().map(|beat| ((beat - request.window.from) / length).min(1.0)).sum();
+        progress.set(percent(done, request.takes), "");
+    });
+    progress.finish();
+    result?;
+    Ok((!interrupt::requested()).then_some(takes))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+#[expect(clippy::cast_precision_loss, reason = "a handful of takes")]
+fn percent(done: f64, takes: usize) -> u64 {
+    (done / takes as f64 * 100.0) as u64
+}
+
+/// The file: phrase and takes, a track each.
+fn write(phrase: &Score, takes: &[Vec<BeatNote>], args: &GenerateArgs) -> Vec<u8> {
+    let phrase_track = Track { name: "Phrase".to_owned(), notes: phrase.notes.clone() };
+    let take_tracks = takes.iter().enumerate().map(|(number, notes)| Track {
+        name: format!("Take {}", number + 1),
+        notes: notes.iter().map(|note| in_ticks(phrase, note)).collect(),
+    });
+    let tracks: Vec<Track> =
+        (!args.answer_only).then_some(phrase_track).into_iter().chain(take_tracks).collect();
+    midi::write_tracks(phrase, &tracks)
+}
+
+fn in_ticks(phrase: &Score, note: &BeatNote) -> Note {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and is never negative"
+    )]
+    let ticks = |beats: f64| (beats * f64::from(phrase.ticks_per_beat)).round() as u32;
+    let start = ticks(note.start);
+    Note {
+        start,
+        instrument: note.instrument,
+        pitch: note.pitch,
+        duration: ticks(note.start + note.duration).saturating_sub(start).max(1),
+        velocity: note.velocity,
+    }
+}
+
+fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<BeatNote>]) {
+    let counts: Vec<usize> = takes.iter().map(Vec::len).collect();
+    if args.json {
+        let Sampling { temperature, top_k, top_p, seed } = request.sampling;
+        let about = json!({
+            "output": args.output, "model": engine.name(), "seed": seed, "temperature": temperature,
+            "top_k": top_k, "top_p": top_p, "from_beat": request.window.from, "until_beat": request.window.until,
+            "phrase_notes": request.phrase.notes.len(), "take_notes": counts,
+        });
+        crate::print(&format!("{about}\n"));
+        return;
+    }
+    let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+    eprintln!(
+        "{}: {} bars from beat {} on, {} notes (seed {}, {})",
+        args.output.display(),
+        args.bars,
+        request.window.from,
+        counts.join(" + "),
+        args.seed,
+        engine.name()
+    );
+}

@@ -1,0 +1,81 @@
+//! Progress for people: a bar with rate and time left on a terminal, plain lines
+//! now and then where the output goes to a file.
+
+use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Time between plain lines.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Progress through a known number of things. Shared between threads.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    total: u64,
+    done: AtomicU64,
+    last_line: Mutex<Instant>,
+}
+
+impl Progress {
+    /// Begins; `what` names the things in the plural ("files").
+    #[must_use]
+    pub fn new(what: &'static str, total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            bar.set_style(style(what));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bar, what, total, done: AtomicU64::new(0), last_line: Mutex::new(Instant::now()) }
+    }
+
+    /// One more is done.
+    pub fn advance(&self) {
+        let before = self.done.fetch_add(1, Ordering::Relaxed);
+        self.set(before + 1, "");
+    }
+
+    /// Sets how many are done, with a few words on how it goes.
+    pub fn set(&self, done: u64, message: &str) {
+        let Some(bar) = &self.bar else {
+            return self.set_plain(done, message);
+        };
+        bar.set_position(done);
+        if !message.is_empty() {
+            bar.set_message(message.to_owned());
+        }
+    }
+
+    fn set_plain(&self, done: u64, message: &str) {
+        let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= PLAIN_EVERY {
+            *last = Instant::now();
+            eprintln!("{done} of {} {} {message}", self.total, self.what);
+        }
+    }
+
+    /// A line that stays, above the bar.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Ends and leaves the screen clean.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(what: &str) -> ProgressStyle {
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {{per_sec}}, {{eta}} left {{msg}}");
+    // The template is ours; should it ever be wrong, a plain bar does as well.
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

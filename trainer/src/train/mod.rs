@@ -1,0 +1,139 @@
+//! `continuo train` and `continuo eval`.
+//!
+//! - [`settings`]: what was typed becomes what a run needs.
+//! - [`corpus`], [`split`]: folders of MIDI files become pieces.
+//! - [`batches`]: pieces become batches.
+//! - [`start`], [`looping`]: what comes before the first step, and the loop itself.
+//! - [`checkpoints`]: what is kept on disk, and how a run is resumed.
+//! - [`measure`], [`card`]: the figures and the model card.
+//! - [`eval`]: a model measured on other music.
+
+pub mod batches;
+pub mod card;
+pub mod checkpoints;
+pub mod corpus;
+pub mod eval;
+pub mod looping;
+pub mod measure;
+pub mod settings;
+pub mod split;
+pub mod start;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Outcome;
+use crate::encodings::EncodingName;
+use crate::train::settings::{Budget, Size};
+
+/// What `continuo train` can be told.
+#[derive(Debug, Default, Args)]
+#[command(
+    long_about = "Train a model on folders of MIDI files.\n\n\
+        The files are read, spelled in token ids, cut into chunks of the context's length and learned from: whole \
+        pieces, not only their beginnings. One work in twenty is held out to measure on, decided by its file name; \
+        held-out pieces that training has too are found by their content and given to training. Every epoch the \
+        music comes in another order, in other keys and at other loudness.\n\n\
+        The model folder --out always holds the best model so far by held-out loss (config.json, \
+        model.safetensors, continuo.json, README.md), beside metrics.jsonl and the last two checkpoints. \
+        Ctrl-C saves and ends; --resume goes on exactly where it stopped.",
+    after_help = "EXAMPLES:\n  \
+        An hour on this machine:\n    continuo train music/ --out model/ --minutes 60\n  \
+        A first try in a minute:\n    continuo train music/ --out try/ --size nano --context 128 --steps 100\n  \
+        Go on after Ctrl-C:\n    continuo train --resume --out model/\n  \
+        Fine-tune a model on your own pieces:\n    continuo train mine/ --base model/ --out my-model/ --epochs 5\n  \
+        Then play with it:\n    continuo generate phrase.mid -o answer.mid --model model/"
+)]
+pub struct TrainArgs {
+    /// Folders of MIDI files (.mid, .midi), searched with their subfolders
+    #[arg(value_name = "MIDI_FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// Where the model, its checkpoints and metrics go
+    #[arg(long, value_name = "DIR", required = true)]
+    pub out: PathBuf,
+    /// Go on with the run in --out; its settings need not be repeated
+    #[arg(long)]
+    pub resume: bool,
+    /// How music is spelled [default: beat]
+    #[arg(long, value_enum)]
+    pub encoding: Option<EncodingName>,
+    /// The model's size [default: small]
+    #[arg(long, value_enum, conflicts_with = "base")]
+    pub size: Option<Size>,
+    /// Blocks, in place of the size's
+    #[arg(long, conflicts_with = "base")]
+    pub layers: Option<usize>,
+    /// Attention heads a block, in place of the size's
+    #[arg(long, conflicts_with = "base")]
+    pub heads: Option<usize>,
+    /// Width, in place of the size's
+    #[arg(long, conflicts_with = "base")]
+    pub width: Option<usize>,
+    /// A model folder to fine-tune in place of starting from nothing
+    #[arg(long, value_name = "DIR")]
+    pub base: Option<PathBuf>,
+    /// Ids the model looks at [default: 512]
+    #[arg(long)]
+    pub context: Option<usize>,
+    /// Rows a step [default: 8]
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// End after so many steps
+    #[arg(long, conflicts_with_all = ["epochs", "minutes"])]
+    pub steps: Option<u64>,
+    /// End after so many times through the music [default: 3]
+    #[arg(long, conflicts_with = "minutes")]
+    pub epochs: Option<f64>,
+    /// End after so many minutes; the learning rate falls in step with them
+    #[arg(long, allow_negative_numbers = true)]
+    pub minutes: Option<f64>,
+    /// The highest learning rate [default: 0.001; 0.0001 with --base]
+    #[arg(long, allow_negative_numbers = true)]
+    pub lr: Option<f32>,
+    /// Steps until the highest learning rate is reached [default: 100]
+    #[arg(long)]
+    pub warmup: Option<u64>,
+    /// Share of activations dropped, against overfitting [default: 0]
+    #[arg(long, allow_negative_numbers = true)]
+    pub dropout: Option<f32>,
+    /// Weight decay of AdamW [default: 0.1]
+    #[arg(long, allow_negative_numbers = true)]
+    pub weight_decay: Option<f32>,
+    /// The same seed, music and settings give the same model [default: 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Steps between measurements on held-out music [default: 250]
+    #[arg(long, value_name = "STEPS")]
+    pub eval_every: Option<u64>,
+    /// Steps between checkpoints [default: 250]
+    #[arg(long, value_name = "STEPS")]
+    pub checkpoint_every: Option<u64>,
+    /// Share of works to measure on instead of training [default: 0.05]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub held_out: Option<f64>,
+    /// Transpose by up to so many semitones up and down (beat only) [default: 5]
+    #[arg(long, value_name = "SEMITONES")]
+    pub transpose: Option<u8>,
+    /// Licences for the model card: lines {"file", "license", "source"}, files relative to it
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub manifest: Option<PathBuf>,
+}
+
+impl TrainArgs {
+    fn budget(&self) -> Budget {
+        match (self.steps, self.minutes) {
+            (Some(steps), _) => Budget::Steps(steps),
+            (None, Some(minutes)) => Budget::Minutes(minutes),
+            (None, None) => Budget::Epochs(self.epochs.unwrap_or(3.0)),
+        }
+    }
+}
+
+/// Runs `continuo train`.
+///
+/// # Errors
+/// One sentence that names the file or option and the remedy.
+pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    looping::train(args)
+}

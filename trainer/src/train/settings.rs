@@ -1,0 +1,237 @@
+//! From what was typed to what a run needs: defaults with their reasons, and what
+//! a resumed run may and may not change.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::encodings::EncodingName;
+use crate::train::TrainArgs;
+
+/// Layers, heads and width by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Size {
+    /// 2 layers, 2 heads, 64 wide: to try things out
+    Nano,
+    /// 4 layers, 4 heads, 128 wide
+    Tiny,
+    /// 6 layers, 8 heads, 256 wide: about 5 million weights, plays on any machine
+    Small,
+    /// 8 layers, 8 heads, 512 wide: about 26 million weights
+    Medium,
+    /// 12 layers, 12 heads, 768 wide: GPT-2 small, for a graphics card
+    Large,
+}
+
+impl Size {
+    const fn shape(self) -> Shape {
+        let (layers, heads, width) = match self {
+            Self::Nano => (2, 2, 64),
+            Self::Tiny => (4, 4, 128),
+            Self::Small => (6, 8, 256),
+            Self::Medium => (8, 8, 512),
+            Self::Large => (12, 12, 768),
+        };
+        Shape { layers, heads, width }
+    }
+}
+
+/// A model's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Blocks.
+    pub layers: usize,
+    /// Attention heads a block.
+    pub heads: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+}
+
+/// When training ends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Budget {
+    /// After so many steps.
+    Steps(u64),
+    /// After so many times through the music.
+    Epochs(f64),
+    /// After so many minutes of training.
+    Minutes(f64),
+}
+
+/// All a run needs to know; stored with it, so that it can be resumed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The folders the music is in.
+    pub folders: Vec<PathBuf>,
+    /// Licence and source of each file.
+    pub manifest: Option<PathBuf>,
+    /// How music is spelled.
+    pub encoding: EncodingName,
+    /// The model's shape; the base model's where there is one.
+    pub shape: Shape,
+    /// A model folder to go on from.
+    pub base: Option<PathBuf>,
+    /// Positions a row.
+    pub context: usize,
+    /// Rows a step.
+    pub batch: usize,
+    /// When training ends.
+    pub budget: Budget,
+    /// The highest learning rate.
+    pub learning_rate: f32,
+    /// Steps until it is reached.
+    pub warmup: u64,
+    /// The share of activations dropped.
+    pub dropout: f32,
+    /// AdamW's decay of the matrices.
+    pub weight_decay: f32,
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// Steps between measurements on held-out music.
+    pub eval_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// The share of works held out.
+    pub held_out: f64,
+    /// Semitones music is transposed by at most.
+    pub transpose: u8,
+}
+
+impl Settings {
+    /// Settings for a new run.
+    ///
+    /// # Errors
+    /// Names the option that is out of range, and the range.
+    pub fn new(args: &TrainArgs) -> anyhow::Result<Self> {
+        if args.folders.is_empty() {
+            bail!("name at least one folder of MIDI files, for example: continuo train music/ --out model/");
+        }
+        let named = args.size.unwrap_or(Size::Small).shape();
+        let settings = Self {
+            folders: args.folders.clone(),
+            manifest: args.manifest.clone(),
+            encoding: args.encoding.unwrap_or(EncodingName::Beat),
+            shape: Shape {
+                layers: args.layers.unwrap_or(named.layers),
+                heads: args.heads.unwrap_or(named.heads),
+                width: args.width.unwrap_or(named.width),
+            },
+            base: args.base.clone(),
+            // About 8 bars of a song: a phrase, its answer, and what led to it.
+            context: args.context.unwrap_or(512),
+            // 4,096 ids a step: small enough for many steps in an hour on a CPU.
+            batch: args.batch.unwrap_or(8),
+            budget: args.budget(),
+            // Small models like high rates; a trained one forgets at them.
+            learning_rate: args.lr.unwrap_or(if args.base.is_some() { 1e-4 } else { 1e-3 }),
+            // Adam's moments need some hundred steps before they can be trusted.
+            warmup: args.warmup.unwrap_or(100),
+            // Little music seen less than a dozen times: overfitting is far off.
+            dropout: args.dropout.unwrap_or(0.0),
+            weight_decay: args.weight_decay.unwrap_or(0.1),
+            seed: args.seed.unwrap_or(1),
+            eval_every: args.eval_every.unwrap_or(250),
+            checkpoint_every: args.checkpoint_every.unwrap_or(250),
+            held_out: args.held_out.unwrap_or(0.05),
+            transpose: args.transpose.unwrap_or(5),
+        };
+        settings.checked()
+    }
+
+    /// The settings a run was started with, for going on. How often it measures and
+    /// saves, and where the music lies, may be changed.
+    ///
+    /// # Errors
+    /// Names an option that contradicts the run's settings.
+    pub fn resumed(self, args: &TrainArgs) -> anyhow::Result<Self> {
+        let mut asked = self.clone();
+        let shape = args.size.map_or(self.shape, Size::shape);
+        asked.shape = Shape {
+            layers: args.layers.unwrap_or(shape.layers),
+            heads: args.heads.unwrap_or(shape.heads),
+            width: args.width.unwrap_or(shape.width),
+        };
+        asked.encoding = args.encoding.unwrap_or(self.encoding);
+        asked.base = args.base.clone().or(asked.base);
+        asked.context = args.context.unwrap_or(self.context);
+        asked.batch = args.batch.unwrap_or(self.batch);
+        asked.learning_rate = args.lr.unwrap_or(self.learning_rate);
+        asked.warmup = args.warmup.unwrap_or(self.warmup);
+        asked.dropout = args.dropout.unwrap_or(self.dropout);
+        asked.weight_decay = args.weight_decay.unwrap_or(self.weight_decay);
+        asked.seed = args.seed.unwrap_or(self.seed);
+        asked.held_out = args.held_out.unwrap_or(self.held_out);
+        asked.transpose = args.transpose.unwrap_or(self.transpose);
+        if args.steps.is_some() || args.epochs.is_some() || args.minutes.is_some() {
+            asked.budget = args.budget();
+        }
+        if let Some(option) = self.contradicted(&asked) {
+            bail!(
+                "--{option} is not what this run was started with; leave it out to go on, \
+                 or start a new run in another --out folder"
+            );
+        }
+        if !args.folders.is_empty() {
+            asked.folders.clone_from(&args.folders);
+        }
+        asked.manifest = args.manifest.clone().or(asked.manifest);
+        asked.eval_every = args.eval_every.unwrap_or(self.eval_every);
+        asked.checkpoint_every = args.checkpoint_every.unwrap_or(self.checkpoint_every);
+        asked.checked()
+    }
+
+    /// The first option two settings differ in.
+    #[expect(clippy::float_cmp, reason = "the same number typed twice is the same number")]
+    fn contradicted(&self, other: &Self) -> Option<&'static str> {
+        [
+            ("encoding", self.encoding == other.encoding),
+            ("layers", self.shape.layers == other.shape.layers),
+            ("heads", self.shape.heads == other.shape.heads),
+            ("width", self.shape.width == other.shape.width),
+            ("base", self.base == other.base),
+            ("context", self.context == other.context),
+            ("batch", self.batch == other.batch),
+            ("steps, --epochs or --minutes", self.budget == other.budget),
+            ("lr", self.learning_rate == other.learning_rate),
+            ("warmup", self.warmup == other.warmup),
+            ("dropout", self.dropout == other.dropout),
+            ("weight-decay", self.weight_decay == other.weight_decay),
+            ("seed", self.seed == other.seed),
+            ("held-out", self.held_out == other.held_out),
+            ("transpose", self.transpose == other.transpose),
+        ]
+        .into_iter()
+        .find_map(|(option, same)| (!same).then_some(option))
+    }
+
+    fn checked(self) -> anyhow::Result<Self> {
+        let amount = match self.budget {
+            Budget::Steps(steps) => f64::from(u32::try_from(steps).context("--steps is too large")?),
+            Budget::Epochs(amount) | Budget::Minutes(amount) => amount,
+        };
+        let shape = self.shape;
+        let checks = [
+            ("--layers must be 1 to 96", (1..=96).contains(&shape.layers)),
+            ("--heads must be 1 to 128", (1..=128).contains(&shape.heads)),
+            ("--width must be 8 to 8192", (8..=8192).contains(&shape.width)),
+            ("--width must be a multiple of --heads", shape.width.is_multiple_of(shape.heads.max(1))),
+            ("--context must be 64 to 8192", (64..=8192).contains(&self.context)),
+            ("--batch must be 1 to 4096", (1..=4096).contains(&self.batch)),
+            ("--lr must be above 0 and at most 1", self.learning_rate > 0.0 && self.learning_rate <= 1.0),
+            ("--dropout must be at least 0 and below 1", (0.0..1.0).contains(&self.dropout)),
+            ("--weight-decay must be 0 to 10", (0.0..=10.0).contains(&self.weight_decay)),
+            ("--held-out must be at least 0 and below 1", (0.0..1.0).contains(&self.held_out)),
+            ("--transpose must be 0 to 12", self.transpose <= 12),
+            ("--eval-every must be at least 1", self.eval_every > 0),
+            ("--checkpoint-every must be at least 1", self.checkpoint_every > 0),
+            ("--steps, --epochs or --minutes must be above 0", amount > 0.0 && amount.is_finite()),
+        ];
+        match checks.iter().find(|(_, passed)| !passed) {
+            Some((problem, _)) => bail!("{problem}"),
+            None => Ok(self),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What happens before the first step: the trainer, the state, what is told about
+//! the music.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use continuo_model::Config;
+use continuo_model::train::{TrainConfig, Trainer};
+use serde_json::{Value, json};
+
+use crate::encodings::EncodingName;
+use crate::files;
+use crate::train::batches::{Batches, Variation};
+use crate::train::checkpoints::State;
+use crate::train::corpus::Corpus;
+use crate::train::settings::{Budget, Settings};
+
+/// Adam's memory of gradients, and of their squares: shorter than its authors'
+/// 0.999, as runs are short and gradients of small batches noisy.
+const BETAS: (f32, f32) = (0.9, 0.95);
+/// Keeps Adam from dividing by nothing; the usual value.
+const EPSILON: f32 = 1e-8;
+/// Gradients are cut to this length: a strange batch must not undo a thousand good ones.
+const CLIP: f32 = 1.0;
+/// Steps that are timed to plan a run of some minutes.
+const TRIAL_STEPS: u64 = 4;
+/// How much longer a step takes with the measurements and checkpoints between.
+const MEASURING: f64 = 1.05;
+/// The learning rate falls to this share of its highest.
+const FINAL_RATE: f32 = 0.1;
+
+/// A trainer with fresh weights, or those of the base model.
+///
+/// # Errors
+/// If the base model cannot be read or spells music otherwise.
+fn new_trainer(settings: &Settings, steps: u64) -> anyhow::Result<Trainer> {
+    let config = train_config(settings, steps);
+    let vocab_size = settings.encoding.encoding().vocab_size();
+    if let Some(base) = &settings.base {
+        let shape = Config::open(&base.join("config.json"))?;
+        if shape.vocab_size != vocab_size || shape.n_positions < settings.context {
+            bail!(
+                "{} has {} ids and {} positions, but --encoding {} has {vocab_size} ids and --context is {}; \
+                 choose those of the base model",
+                base.display(),
+                shape.vocab_size,
+                shape.n_positions,
+                settings.encoding.as_str(),
+                settings.context
+            );
+        }
+        return Ok(Trainer::from_model(base, config)?);
+    }
+    let shape = Config {
+        vocab_size,
+        n_positions: settings.context,
+        n_embd: settings.shape.width,
+        n_layer: settings.shape.layers,
+        n_head: settings.shape.heads,
+        ..Config::default()
+    };
+    Ok(Trainer::new(shape, config)?)
+}
+
+/// What the trainer is told of the settings.
+#[must_use]
+pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
+    TrainConfig {
+        batch: settings.batch,
+        context: settings.context,
+        steps,
+        learning_rate: settings.learning_rate,
+        min_learning_rate_factor: FINAL_RATE,
+        warmup_steps: settings.warmup,
+        weight_decay: settings.weight_decay,
+        beta1: BETAS.0,
+        beta2: BETAS.1,
+        epsilon: EPSILON,
+        clip: CLIP,
+        dropout: settings.dropout,
+        seed: settings.seed,
+        accumulation: 1,
+    }
+}
+
+/// A run that has not begun: its trainer and its state.
+///
+/// # Errors
+/// If the base model cannot be read or spells music otherwise.
+pub fn new_run(settings: Settings, music: u64, batches: &mut Batches) -> anyhow::Result<(Trainer, State)> {
+    let total = match settings.budget {
+        Budget::Steps(steps) => steps,
+        Budget::Epochs(epochs) => ceil(epochs / batches.epochs(1)),
+        Budget::Minutes(minutes) => ceil(minutes * 60.0 / seconds_a_step(&settings, batches)?),
+    };
+    let trainer = new_trainer(&settings, total)?;
+    let state = State { settings, music, total, step: 0, elapsed: 0.0, smoothed: None, best: None };
+    Ok((trainer, state))
+}
+
+/// How long a step takes here, measurements included: of a few steps on a trainer
+/// that is thrown away, the fastest.
+fn seconds_a_step(settings: &Settings, batches: &mut Batches) -> anyhow::Result<f64> {
+    let mut trainer = new_trainer(settings, 1)?;
+    let mut fastest = f64::INFINITY;
+    for step in 0..TRIAL_STEPS {
+        let batch = batches.batch(step);
+        let begun = Instant::now();
+        trainer.step(&batch)?;
+        fastest = fastest.min(begun.elapsed().as_secs_f64());
+    }
+    eprintln!("a step takes {fastest:.2} s here");
+    Ok(fastest * MEASURING)
+}
+
+/// A positive number of steps, rounded up, at least 1.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is never negative"
+)]
+fn ceil(steps: f64) -> u64 {
+    steps.ceil().max(1.0) as u64
+}
+
+/// How music is varied in training: only `beat` can be transposed id by id.
+#[must_use]
+pub const fn variation(settings: &Settings) -> Variation {
+    match settings.encoding {
+        EncodingName::Beat => Variation { transpose: settings.transpose, loudness: true },
+        EncodingName::Text => Variation::NONE,
+    }
+}
+
+/// Says what was found.
+pub fn tell(corpus: &Corpus, batches: &Batches) {
+    let count = |held_out| corpus.part(held_out).count();
+    eprintln!(
+        "{} pieces to train on and {} held out ({}; {} near-duplicates moved to training)",
+        count(false),
+        count(true),
+        corpus.left_out(),
+        corpus.near_duplicates,
+    );
+    let rows = batches.rows();
+    eprintln!("{} ids an epoch in {rows} rows, {:.1} % filled", batches.targets(), batches.filled() * 100.0);
+}
+
+/// Lists the files that could not be read, on the screen and in the folder.
+///
+/// # Errors
+/// If the list cannot be written.
+pub fn tell_refused(out: &Path, corpus: &Corpus) -> anyhow::Result<()> {
+    if corpus.refused.is_empty() {
+        return Ok(());
+    }
+    let mut list = String::new();
+    for refusal in &corpus.refused {
+        list += &json!({ "file": refusal.file, "reason": refusal.reason }).to_string();
+        list.push('\n');
+    }
+    let path = out.join("refused.jsonl");
+    files::write(&path, list.as_bytes())?;
+    eprintln!("{} files could not be read; {} says why", corpus.refused.len(), path.display());
+    Ok(())
+}
+
+/// Removes what a resumed run will measure again.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn trim_metrics(out: &Path, step: u64) -> anyhow::Result<()> {
+    let path = out.join("metrics.jsonl");
+    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+    let kept: Vec<&str> = text.lines().filter(|line| step_of(line).is_some_and(|s| s <= step)).collect();
+    files::write(&path, kept.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes())
+}
+
+fn step_of(line: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64()
+}

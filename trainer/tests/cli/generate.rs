@@ -1,0 +1,139 @@
+//! `generate` with an untrained model folder: what it says is no music, but where
+//! and how it is written is decided here.
+
+use std::fs;
+use std::path::Path;
+
+use continuo_codec::{Instrument, Meter, Note, Score, Tempo, midi};
+use continuo_model::Config;
+use continuo_model::train::{TrainConfig, Trainer};
+
+use super::{check, melody, write_midi};
+
+/// A model folder with fresh weights.
+fn model(root: &Path) {
+    let config =
+        Config { vocab_size: 896, n_positions: 128, n_embd: 16, n_layer: 1, n_head: 2, ..Config::default() };
+    let train = TrainConfig { batch: 1, context: 128, ..TrainConfig::default() };
+    Trainer::new(config, train).unwrap().export(&root.join("model"), true).unwrap();
+    fs::write(root.join("model/continuo.json"), r#"{"encoding":"beat","version":1}"#).unwrap();
+}
+
+/// Generates from a phrase and reads what was written.
+#[track_caller]
+fn answer(root: &Path, phrase: &Score, more: &[&str]) -> Score {
+    write_midi(&root.join("phrase.mid"), phrase);
+    let arguments = [&["generate", "phrase.mid", "-o", "out.mid", "--model", "model"], more].concat();
+    check(root, &arguments, 0);
+    midi::read(&fs::read(root.join("out.mid")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_answer_lies_in_the_bars_after_the_phrase() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    // 7/8 at 400 beats a minute; eight eighths are a bar and an eighth.
+    let mut phrase = melody(1, 8);
+    phrase.meters = vec![Meter { tick: 0, numerator: 7, denominator: 8 }];
+    phrase.tempos = vec![Tempo { tick: 0, micros_per_beat: 150_000 }];
+    let answer = answer(root, &phrase, &["--bars", "2", "--takes", "2", "--answer-only"]);
+    assert_eq!((answer.meters.clone(), answer.tempos.clone()), (phrase.meters, phrase.tempos));
+    assert!(!answer.notes.is_empty());
+    for note in &answer.notes {
+        let beat = answer.beats(note.start);
+        assert!((7.0..14.0).contains(&beat), "a note at beat {beat}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    let bytes = |seed: &str| {
+        answer(root, &melody(5, 20), &["--seed", seed, "--bars", "1"]);
+        fs::read(root.join("out.mid")).unwrap()
+    };
+    assert!(bytes("7") == bytes("7"));
+    assert!(bytes("7") != bytes("8"));
+}
+
+#[test]
+fn any_phrase_gets_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    let one = melody(1, 1);
+    let long = melody(2, 10_000);
+    let mut slow = melody(3, 12);
+    slow.tempos = vec![Tempo { tick: 0, micros_per_beat: 3_000_000 }];
+    let mut drums = melody(4, 32);
+    for note in &mut drums.notes {
+        note.instrument = Instrument::DRUMS;
+        note.pitch = 36 + note.pitch % 4;
+    }
+    let mut odd = Score::new(7);
+    odd.notes = vec![Note { start: 0, instrument: Instrument::PIANO, pitch: 60, duration: 7, velocity: 90 }];
+    for phrase in [Score::new(480), one, long, slow, drums, odd] {
+        let written = answer(root, &phrase, &["--bars", "1"]);
+        assert!(written.notes.len() >= phrase.notes.len(), "the phrase is in the file");
+    }
+}
+
+#[test]
+fn tracks_are_named_and_the_summary_can_be_read_by_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    write_midi(&root.join("phrase.mid"), &melody(1, 16));
+    let said = check(
+        root,
+        &[
+            "generate",
+            "phrase.mid",
+            "-o",
+            "deep/out.mid",
+            "--model",
+            "model",
+            "--takes",
+            "3",
+            "--bars",
+            "1",
+            "--json",
+        ],
+        0,
+    );
+    let line = said.lines().find(|line| line.starts_with('{')).unwrap();
+    let about: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(about["take_notes"].as_array().unwrap().len(), 3);
+    assert_eq!((about["from_beat"].as_f64(), about["until_beat"].as_f64()), (Some(8.0), Some(12.0)));
+    let bytes = fs::read(root.join("deep/out.mid")).unwrap();
+    for name in ["Phrase", "Take 1", "Take 2", "Take 3"] {
+        assert!(bytes.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    write_midi(&root.join("phrase.mid"), &melody(1, 16));
+    fs::write(root.join("text.mid"), "hello").unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&["generate", "nowhere.mid", "-o", "out.mid"], "nowhere.mid"),
+        (&["generate", "text.mid", "-o", "out.mid"], "text.mid cannot be read as a MIDI file"),
+        (&["generate", "phrase.mid", "-o", "phrase.mid"], "name another file"),
+        (&["generate", "phrase.mid", "-o", "out.mid", "--model", "nowhere"], "nowhere"),
+        (&["generate", "phrase.mid", "-o", "out.mid", "--temperature", "-1"], "--temperature"),
+        (&["generate", "phrase.mid", "-o", "out.mid", "--top-p", "0"], "--top-p"),
+    ];
+    for (arguments, expected) in cases {
+        let output = super::continuo(root, arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_some_and(|code| code == 1 || code == 2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(!root.join("out.mid").exists());
+    }
+}

@@ -1,0 +1,140 @@
+//! `train`, `eval` and `model info` on tiny models.
+
+use std::fs;
+use std::path::Path;
+
+use super::{check, melody, write_midi};
+
+/// Twenty short pieces, a copy in another key, one that is too short, one that is
+/// no MIDI file.
+fn music(root: &Path) {
+    for seed in 0..20 {
+        write_midi(&root.join(format!("music/part{}/piece{seed}.mid", seed % 2)), &melody(seed, 90));
+    }
+    let mut moved = melody(3, 90);
+    for note in &mut moved.notes {
+        note.pitch += 4;
+    }
+    write_midi(&root.join("music/part1/copy.mid"), &moved);
+    write_midi(&root.join("music/part1/short.mid"), &melody(77, 10));
+    fs::write(root.join("music/part1/broken.mid"), b"MThd, but not really").unwrap();
+    let lines: String = (0..20)
+        .map(|seed| {
+            format!("{{\"file\": \"part{}/piece{seed}.mid\", \"license\": \"CC0-1.0\", \"source\": \"a test\"}}\n", seed % 2)
+        })
+        .collect();
+    fs::write(root.join("music/MANIFEST.jsonl"), lines).unwrap();
+}
+
+const TINY: &[&str] = &[
+    "train",
+    "music",
+    "--size",
+    "nano",
+    "--layers",
+    "1",
+    "--width",
+    "16",
+    "--context",
+    "64",
+    "--batch",
+    "2",
+    "--held-out",
+    "0.2",
+    "--eval-every",
+    "4",
+    "--checkpoint-every",
+    "3",
+    "--warmup",
+    "2",
+    "--dropout",
+    "0.1",
+];
+
+fn train(root: &Path, more: &[&str]) -> String {
+    check(root, &[TINY, more].concat(), 0)
+}
+
+#[test]
+fn a_tiny_model_is_trained_measured_described_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    let said = train(root, &["--out", "model", "--steps", "8", "--manifest", "music/MANIFEST.jsonl"]);
+    assert!(said.contains("1 unreadable, 1 with fewer than 32 notes, 1 repeating another"), "{said}");
+    for name in
+        ["config.json", "model.safetensors", "continuo.json", "README.md", "metrics.jsonl", "refused.jsonl"]
+    {
+        assert!(root.join("model").join(name).exists(), "{name}");
+    }
+    let card = fs::read_to_string(root.join("model/README.md")).unwrap();
+    for part in ["| part0 | CC0-1.0 | 10 |", "interpolated 5-gram", "nats a token", "8 steps"] {
+        assert!(card.contains(part), "{part}:\n{card}");
+    }
+    assert!(said.contains("bits a note"), "{said}");
+    let description = fs::read_to_string(root.join("model/continuo.json")).unwrap();
+    assert!(description.contains("\"beat\""), "{description}");
+
+    let info = check(root, &["model", "info", "model", "--json"], 0);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    assert_eq!((&info["encoding"], &info["layers"], &info["width"]), (&"beat".into(), &1.into(), &16.into()));
+    let measured = check(root, &["eval", "model", "music/part0", "--ngram", "music/part1", "--json"], 0);
+    let lines: Vec<serde_json::Value> =
+        measured.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(lines.len(), 2, "{measured}");
+    assert_eq!(lines[0]["ids"], lines[1]["ids"], "both are measured on the same ids");
+}
+
+#[test]
+fn a_resumed_run_ends_in_the_same_weights_bit_by_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "whole", "--steps", "6"]);
+    train(root, &["--out", "halved", "--steps", "6"]);
+    // As if the second had been stopped after its third step.
+    fs::remove_dir_all(root.join("halved/checkpoints/step-00000006")).unwrap();
+    fs::remove_file(root.join("halved/model.safetensors")).unwrap();
+    check(root, &["train", "--resume", "--out", "halved"], 0);
+    let read = |path: &str| fs::read(root.join(path)).unwrap();
+    assert!(read("whole/model.safetensors") == read("halved/model.safetensors"));
+    let checkpoint = "checkpoints/step-00000006/checkpoint.safetensors";
+    let weights = |run: &str| read(&format!("{run}/{checkpoint}"));
+    assert_eq!(weights("whole").len(), weights("halved").len());
+    assert!(tensors(&weights("whole")) == tensors(&weights("halved")));
+}
+
+/// A safetensors file without its header, whose entries come in any order.
+fn tensors(file: &[u8]) -> &[u8] {
+    let header = u64::from_le_bytes(file[..8].try_into().unwrap());
+    &file[8 + usize::try_from(header).unwrap()..]
+}
+
+#[test]
+fn what_cannot_be_trained_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    fs::create_dir(root.join("empty")).unwrap();
+    train(root, &["--out", "there", "--steps", "1"]);
+    let cases: &[(&[&str], &str)] = &[
+        (&["train", "--out", "o"], "name at least one folder"),
+        (&["train", "nowhere", "--out", "o"], "nowhere does not exist"),
+        (&["train", "empty", "--out", "o"], "no file ending in .mid"),
+        (&["train", "music/part0/piece0.mid", "--out", "o"], "is a file; name the folder"),
+        (&["train", "music", "--out", "there"], "holds a run already"),
+        (&["train", "music", "--out", "o", "--resume"], "has no checkpoint"),
+        (&["train", "--out", "there", "--resume", "--context", "128"], "--context is not what this run"),
+        (&["train", "music", "--out", "o", "--width", "30", "--heads", "4"], "multiple of --heads"),
+        (&["train", "music", "--out", "o", "--held-out", "1.5"], "--held-out must be"),
+        (&["train", "music", "--out", "o", "--base", "empty"], "config.json"),
+    ];
+    for (arguments, expected) in cases {
+        let said = check(root, arguments, 1);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    // Other music than the run was started with is noticed.
+    fs::remove_dir_all(root.join("music/part0")).unwrap();
+    let said = check(root, &["train", "--resume", "--out", "there"], 1);
+    assert!(said.contains("no longer hold the music"), "{said}");
+}
