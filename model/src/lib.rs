@@ -8,6 +8,7 @@ mod error;
 mod generate;
 mod gpt2;
 mod sampling;
+pub mod train;
 mod weights;
 
 pub use error::ModelError;

@@ -1,0 +1,361 @@
+//! Training on the CPU. The passes are written out by hand ([`network`]) over
+//! fused kernels, with all weights in one slice ([`parameters`]); [`Trainer`]
+//! is the optimizer's loop body, its caller the loop.
+
+mod adamw;
+mod checkpoint;
+mod export;
+mod kernels;
+mod network;
+mod parameters;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::weights::Weights;
+use crate::{Activation, Config, ModelError};
+use adamw::Moments;
+use kernels::cross_entropy::IGNORED;
+use network::{Buffers, Network, Pass};
+
+pub use schedule::learning_rate;
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainConfig {
+    /// Sequences worked on at a time.
+    pub batch: usize,
+    /// The longest sequence, in ids; at most the model's `n_positions`.
+    pub context: usize,
+    /// Length of the run in optimizer steps; decides how the learning rate falls.
+    pub steps: u64,
+    /// The highest learning rate.
+    pub learning_rate: f32,
+    /// What share of it is left at the end.
+    pub min_learning_rate_factor: f32,
+    /// Steps over which the learning rate rises.
+    pub warmup_steps: u64,
+    /// Decay of the blocks' matrices, per step and learning rate.
+    pub weight_decay: f32,
+    /// How much of the gradient's running mean a step keeps.
+    pub beta1: f32,
+    /// How much of the running mean of its square a step keeps.
+    pub beta2: f32,
+    /// Keeps the optimizer from dividing by zero.
+    pub epsilon: f32,
+    /// The norm that longer gradients are shortened to; 0 to leave them.
+    pub clip: f32,
+    /// Probability of dropping an element of the embeddings and of what the
+    /// blocks add to them.
+    pub dropout: f32,
+    /// Decides fresh weights and what is dropped.
+    pub seed: u64,
+    /// How many times `batch` sequences make one optimizer step.
+    pub accumulation: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            batch: 8,
+            context: 512,
+            steps: 1000,
+            learning_rate: 1e-3,
+            min_learning_rate_factor: 0.1,
+            warmup_steps: 100,
+            weight_decay: 0.1,
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            clip: 1.0,
+            dropout: 0.0,
+            seed: 0,
+            accumulation: 1,
+        }
+    }
+}
+
+/// Sequences of ids and what should follow each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// `batch` sequences of `context` ids, one after the other.
+    pub ids: Vec<u32>,
+    /// The id to follow each, or `u32::MAX` where none is asked for.
+    pub targets: Vec<u32>,
+    /// How many sequences.
+    pub batch: usize,
+    /// How many ids in each.
+    pub context: usize,
+}
+
+/// What one optimizer step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The number of the step, from 1.
+    pub step: u64,
+    /// Mean loss of the targets before the step, in nats.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate it was made with.
+    pub learning_rate: f32,
+    /// How many targets counted.
+    pub targets: usize,
+}
+
+/// A model in training: weights, optimizer, and the buffers to go on with.
+pub struct Trainer {
+    config: Config,
+    train: TrainConfig,
+    network: Network,
+    buffers: Buffers,
+    parameters: Vec<f32>,
+    gradient: Vec<f32>,
+    moments: Moments,
+    step: u64,
+}
+
+impl Trainer {
+    /// A trainer of fresh weights, distributed as GPT-2's.
+    ///
+    /// # Errors
+    /// If either configuration cannot be worked with.
+    pub fn new(config: Config, train: TrainConfig) -> Result<Self, ModelError> {
+        config.check("the configuration given")?;
+        check_settings(&config, &train)?;
+        let network = Network::new(&config);
+        let parameters = network.layout.initialise(train.seed);
+        Ok(Self::assemble(config, train, network, parameters))
+    }
+
+    /// A trainer that goes on from the weights in the folder `dir`.
+    ///
+    /// # Errors
+    /// If the folder holds no model (see [`crate::Gpt2::open`]), or `train` does not suit it.
+    pub fn from_model(dir: &Path, train: TrainConfig) -> Result<Self, ModelError> {
+        let config = Config::open(&dir.join("config.json"))?;
+        check_settings(&config, &train)?;
+        let file = dir.join("model.safetensors");
+        let remedy = "a model is a folder that holds config.json and model.safetensors";
+        let bytes =
+            fs::read(&file).map_err(|source| ModelError::Io { file: file.clone(), source, remedy })?;
+        let network = Network::new(&config);
+        let parameters = network.layout.read(&Weights::parse(&file.display().to_string(), &bytes)?)?;
+        Ok(Self::assemble(config, train, network, parameters))
+    }
+
+    /// A trainer as it was when [`Trainer::save_checkpoint`] wrote the folder
+    /// `checkpoint`: it goes on bit by bit as the saved one would have.
+    ///
+    /// # Errors
+    /// If the folder holds no checkpoint, or a damaged one.
+    pub fn resume(checkpoint: &Path) -> Result<Self, ModelError> {
+        let saved = checkpoint::read(checkpoint)?;
+        let network = Network::new(&saved.config);
+        let mut trainer = Self::assemble(saved.config, saved.train, network, saved.parameters);
+        trainer.moments = saved.moments;
+        trainer.step = saved.step;
+        Ok(trainer)
+    }
+
+    fn assemble(config: Config, train: TrainConfig, network: Network, parameters: Vec<f32>) -> Self {
+        let len = parameters.len();
+        let buffers = network.buffers(train.batch, train.context);
+        let (gradient, moments) = (vec![0.0; len], Moments::new(len));
+        Self { config, train, network, buffers, parameters, gradient, moments, step: 0 }
+    }
+
+    /// Makes one optimizer step on `batch`, which holds `batch * accumulation`
+    /// sequences of at most `context` ids.
+    ///
+    /// # Errors
+    /// If the batch has another size, ids outside of the vocabulary, or no
+    /// targets; or if the loss is no number any more. Nothing has then changed.
+    pub fn step(&mut self, batch: &Batch) -> Result<StepReport, ModelError> {
+        self.check_batch(batch)?;
+        let (micro, expected) = (self.train.batch, self.train.batch * self.train.accumulation);
+        if batch.batch != expected {
+            return Err(ModelError::Training(format!(
+                "the batch holds {} sequences, but batch * accumulation = {expected} make a step",
+                batch.batch
+            )));
+        }
+        let targets = counted(batch);
+        if targets == 0 {
+            return Err(ModelError::Training("the batch holds no target to learn from".to_owned()));
+        }
+        let scale = 1.0 / small(targets);
+        self.gradient.fill(0.0);
+        let mut loss = 0.0;
+        for start in (0..batch.batch).step_by(micro) {
+            let part = (self.step * self.train.accumulation as u64) + (start / micro) as u64;
+            let pass = Pass {
+                dropout: self.train.dropout,
+                keys: [self.train.seed, part],
+                ..Pass::new(batch, start..start + micro)
+            };
+            loss += self.network.train(&mut self.buffers, &self.parameters, &mut self.gradient, &pass, scale);
+        }
+        self.update(loss * f64::from(scale), targets)
+    }
+
+    fn update(&mut self, loss: f64, targets: usize) -> Result<StepReport, ModelError> {
+        let gradient_norm = adamw::norm(&self.gradient);
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
+            return Err(ModelError::Training(format!(
+                "at step {} the loss or its gradient is no longer a number; \
+                 go on from an earlier checkpoint with a lower learning rate",
+                self.step + 1
+            )));
+        }
+        let learning_rate = learning_rate(&self.train, self.step);
+        let clip = f64::from(self.train.clip);
+        #[expect(clippy::cast_possible_truncation, reason = "a factor between 0 and 1")]
+        let gradient_scale =
+            if clip > 0.0 && gradient_norm > clip { (clip / gradient_norm) as f32 } else { 1.0 };
+        self.step += 1;
+        let rates = adamw::Rates { gradient_scale, learning_rate, count: self.step };
+        adamw::update(
+            &self.train,
+            &self.network.layout,
+            &mut self.parameters,
+            &mut self.moments,
+            &self.gradient,
+            rates,
+        );
+        Ok(StepReport { step: self.step, loss, gradient_norm, learning_rate, targets })
+    }
+
+    /// The summed loss of `batch`, in nats, and the number of targets that
+    /// counted. Any number of sequences will do; nothing is dropped.
+    ///
+    /// # Errors
+    /// If the sequences are longer than `context`, or hold ids outside of the vocabulary.
+    pub fn evaluate(&mut self, batch: &Batch) -> Result<(f64, usize), ModelError> {
+        self.check_batch(batch)?;
+        let mut loss = 0.0;
+        for start in (0..batch.batch).step_by(self.train.batch) {
+            let pass = Pass::new(batch, start..batch.batch.min(start + self.train.batch));
+            loss += self.network.evaluate(&mut self.buffers, &self.parameters, &pass);
+        }
+        Ok((loss, counted(batch)))
+    }
+
+    /// Writes a checkpoint to the folder `dir`, which is made if need be. An
+    /// earlier one there is replaced, in one go at the very end.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn save_checkpoint(&self, dir: &Path) -> Result<(), ModelError> {
+        checkpoint::write(self, dir)
+    }
+
+    /// Writes the model to the folder `dir` as Hugging Face keeps it: config.json,
+    /// generation_config.json and model.safetensors, in f16 if `half`, else f32.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to, or a weight exceeds the range of f16.
+    pub fn export(&self, dir: &Path, half: bool) -> Result<(), ModelError> {
+        export::write(&self.config, &self.network.layout, &self.parameters, dir, half)
+    }
+
+    /// How many optimizer steps were made.
+    pub fn step_number(&self) -> u64 {
+        self.step
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How it is trained.
+    pub fn train_config(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    /// How many numbers the model learns.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.len()
+    }
+
+    fn check_batch(&self, batch: &Batch) -> Result<(), ModelError> {
+        let Batch { ids, targets, batch: sequences, context } = batch;
+        let wrong = |problem: String| Err(ModelError::Training(problem));
+        let size = sequences.saturating_mul(*context);
+        if ids.len() != size || targets.len() != size {
+            let (ids, targets) = (ids.len(), targets.len());
+            return wrong(format!(
+                "a batch of {sequences} times {context} has {ids} ids and {targets} targets"
+            ));
+        }
+        if size == 0 || *context > self.train.context {
+            let most = self.train.context;
+            return wrong(format!(
+                "{sequences} sequences of {context} ids; 1 to {most} ids can be trained on"
+            ));
+        }
+        let vocabulary = self.config.vocab_size;
+        let outside = |&id: &u32| id as usize >= vocabulary;
+        if let Some(position) = ids.iter().position(outside) {
+            return Err(ModelError::Id { id: ids[position], position, vocabulary });
+        }
+        match targets.iter().position(|target| *target != IGNORED && outside(target)) {
+            Some(position) => Err(ModelError::Id { id: targets[position], position, vocabulary }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer")
+            .field("config", &self.config)
+            .field("train", &self.train)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many targets of a batch count.
+fn counted(batch: &Batch) -> usize {
+    batch.targets.iter().filter(|&&target| target != IGNORED).count()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "batches hold fewer than 2^24 targets")]
+fn small(n: usize) -> f32 {
+    n as f32
+}
+
+/// The most rows one pass may have; more would not fit any machine.
+const MAX_ROWS: usize = 1 << 20;
+
+fn check_settings(config: &Config, train: &TrainConfig) -> Result<(), ModelError> {
+    let in_unit = |x: f32| (0.0..1.0).contains(&x);
+    let rows = train.batch.saturating_mul(train.context);
+    let problem = if config.activation_function != Activation::GeluNew {
+        "only models with activation_function gelu_new can be trained".to_owned()
+    } else if train.context > config.n_positions {
+        format!("context is {}, but the model's window only {}", train.context, config.n_positions)
+    } else if rows == 0 || rows > MAX_ROWS || train.accumulation == 0 || train.accumulation > MAX_ROWS {
+        format!("batch, context and accumulation must be at least 1, batch * context at most {MAX_ROWS}")
+    } else if !(in_unit(train.beta1) && in_unit(train.beta2) && in_unit(train.dropout)) {
+        "beta1, beta2 and dropout must lie between 0 and 1".to_owned()
+    } else if !(0.0..=1.0).contains(&train.min_learning_rate_factor) {
+        "min_learning_rate_factor must lie between 0 and 1".to_owned()
+    } else if ![train.learning_rate, train.weight_decay, train.epsilon, train.clip]
+        .iter()
+        .all(|x| x.is_finite() && *x >= 0.0)
+    {
+        "learning_rate, weight_decay, epsilon and clip must be positive numbers".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(ModelError::Training(problem))
+}

@@ -1,0 +1,165 @@
+//! The passes against PyTorch's gradients (`tests/reference/fixtures.py`) and
+//! against finite differences.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Expected {
+    ids: Vec<u32>,
+    targets: Vec<u32>,
+    loss: f64,
+    norm: f64,
+    steps: Vec<f64>,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn expected(name: &str) -> (Expected, Batch) {
+    let text = fs::read(fixture(name).join("training.json")).unwrap();
+    let expected: Expected = serde_json::from_slice(&text).unwrap();
+    let (ids, targets) = (expected.ids.clone(), expected.targets.clone());
+    (expected, Batch { ids, targets, batch: 2, context: 8 })
+}
+
+/// As in the program that made the expected numbers.
+fn settings() -> TrainConfig {
+    TrainConfig {
+        batch: 2,
+        context: 8,
+        steps: 5,
+        learning_rate: 0.01,
+        min_learning_rate_factor: 1.0,
+        warmup_steps: 0,
+        ..TrainConfig::default()
+    }
+}
+
+/// The gradient of the mean loss, and that loss.
+fn gradient(trainer: &mut Trainer, batch: &Batch) -> f64 {
+    let scale = 1.0 / small(counted(batch));
+    trainer.gradient.fill(0.0);
+    let pass = Pass {
+        dropout: trainer.train.dropout,
+        keys: [trainer.train.seed, 0],
+        ..Pass::new(batch, 0..batch.batch)
+    };
+    let Trainer { network, buffers, parameters, gradient, .. } = trainer;
+    network.train(buffers, parameters, gradient, &pass, scale) * f64::from(scale)
+}
+
+#[track_caller]
+fn check_gradients(name: &str) {
+    let (expected, batch) = expected(name);
+    let mut trainer = Trainer::from_model(&fixture(name), settings()).unwrap();
+    let loss = gradient(&mut trainer, &batch);
+    assert!((loss - expected.loss).abs() < 1e-5, "{loss} {}", expected.loss);
+    assert!((adamw::norm(&trainer.gradient) / expected.norm - 1.0).abs() < 1e-5);
+    let bytes = fs::read(fixture(name).join("gradients.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.len(), trainer.network.layout.slots.len());
+    for slot in &trainer.network.layout.slots {
+        let view = file.tensor(&slot.name).unwrap();
+        let theirs = view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+        for (i, (ours, theirs)) in trainer.gradient[slot.range.clone()].iter().zip(theirs).enumerate() {
+            assert!((ours - theirs).abs() < 2e-5, "{name}: {} at {i}: {ours} {theirs}", slot.name);
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_pytorchs() {
+    check_gradients("plain");
+}
+
+#[test]
+fn gradients_with_odd_widths_and_a_separate_head_equal_pytorchs() {
+    check_gradients("odd");
+}
+
+#[track_caller]
+fn check_steps(name: &str) {
+    let (expected, batch) = expected(name);
+    let mut trainer = Trainer::from_model(&fixture(name), settings()).unwrap();
+    for (step, loss) in expected.steps.iter().enumerate() {
+        let report = trainer.step(&batch).unwrap();
+        assert!((report.loss - loss).abs() < 2e-4, "{name}, step {step}: {} {loss}", report.loss);
+    }
+}
+
+#[test]
+fn clipped_and_decayed_steps_equal_pytorchs() {
+    check_steps("plain");
+    check_steps("odd");
+}
+
+/// Moves along the gradient change the loss by the gradient's square, dropout
+/// and blocks of queries that are not full included.
+#[test]
+fn gradients_equal_finite_differences() {
+    let config = Config {
+        vocab_size: 50,
+        n_positions: 150,
+        n_embd: 48,
+        n_layer: 2,
+        n_head: 2,
+        n_inner: Some(40),
+        initializer_range: 0.15,
+        ..Config::default()
+    };
+    for dropout in [0.0, 0.2] {
+        let train = TrainConfig { batch: 2, context: 150, dropout, seed: 3, ..TrainConfig::default() };
+        let mut trainer = Trainer::new(config.clone(), train).unwrap();
+        let ids: Vec<u32> = (0..260u32).map(|i| i * i % 47 + i % 3).collect();
+        let targets = ids.iter().rev().copied().collect();
+        let batch = Batch { ids, targets, batch: 2, context: 130 };
+        gradient(&mut trainer, &batch);
+        let (start, direction) = (trainer.parameters.clone(), trainer.gradient.clone());
+        for slot in 0..trainer.network.layout.slots.len() {
+            let range = trainer.network.layout.slots[slot].range.clone();
+            let along: f64 = direction[range.clone()].iter().map(|&g| f64::from(g).powi(2)).sum();
+            // A step that changes the loss by about 1e-3 in each direction.
+            let step = 1e-3 / along;
+            let mut moved = |sign: f64| {
+                #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
+                for i in range.clone() {
+                    trainer.parameters[i] =
+                        (f64::from(start[i]) + sign * step * f64::from(direction[i])) as f32;
+                }
+                gradient(&mut trainer, &batch)
+            };
+            let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+            trainer.parameters.copy_from_slice(&start);
+            let name = &trainer.network.layout.slots[slot].name;
+            assert!((slope / along - 1.0).abs() < 0.02, "{name}, dropout {dropout}: {slope} {along}");
+        }
+    }
+}
+
+/// Sums are cut into pieces of fixed size, so threads must not matter.
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let config =
+        Config { vocab_size: 300, n_positions: 256, n_embd: 64, n_layer: 2, n_head: 4, ..Config::default() };
+    let train = TrainConfig { batch: 2, context: 256, dropout: 0.1, ..TrainConfig::default() };
+    let ids: Vec<u32> = (0..512u32).map(|i| i * 37 % 300).collect();
+    let batch = Batch { targets: ids.clone(), ids, batch: 2, context: 256 };
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut trainer = Trainer::new(config.clone(), train.clone()).unwrap();
+            for _ in 0..2 {
+                trainer.step(&batch).unwrap();
+            }
+            trainer.parameters
+        })
+    };
+    assert!(run(1) == run(3));
+}
