@@ -4,7 +4,8 @@
 //! allows ([`Pacing::Free`]) or no faster than the music ([`Pacing::Realtime`]).
 //! Blocks end where the tempo, the meter or the loop changes, as hosts have it.
 
-use crate::instance::{self, Callbacks, Instance, NotePort, Param};
+use crate::instance::{self, Callbacks, Instance};
+pub use crate::instance::{NotePort, Param};
 use crate::message::{Dialect, Message};
 use crate::notes::{Heard, Played, answered, played};
 use crate::timeline::Timeline;
@@ -191,7 +192,7 @@ impl Host {
         &self.params
     }
 
-    /// The parameter called `name`, heedless of case, spaces and punctuation.
+    /// The parameter called `name`; see [`Param::is_called`].
     ///
     /// # Errors
     /// When there is none.
@@ -245,6 +246,25 @@ impl Host {
     pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
         let value = self.value_of(name, text)?;
         self.set_value(name, value)
+    }
+
+    /// Sets a stepped parameter to the first of its values whose text has `word` in
+    /// it, heedless of case: `bar` chooses `Next bar`.
+    ///
+    /// # Errors
+    /// When there is no such parameter or no such value.
+    pub fn choose(&mut self, name: &str, word: &str) -> Result<()> {
+        let param = self.param(name)?;
+        let (mut value, mut seen) = (param.min, Vec::new());
+        while value <= param.max {
+            let text = self.text_of(name, value)?;
+            if text.to_lowercase().contains(&word.to_lowercase()) {
+                return self.set_value(name, value);
+            }
+            seen.push(text);
+            value += 1.0;
+        }
+        bail!("`{}` has no value like {word:?}; it has {}", param.name, seen.join(", "))
     }
 
     /// Sets a parameter to a value in its range, from the next block on (at once

@@ -116,15 +116,25 @@ impl Param {
         ClapId::new(self.id)
     }
 
-    /// Whether this is the parameter called `name`, heedless of case, spaces and
-    /// punctuation: `top_k` is `Top K`.
+    /// Whether this is the parameter called `name`: the name a user reads, heedless
+    /// of case, spaces and punctuation (`top_k` is `Top K`), or the plugin's own
+    /// word for it, which nice-plug hashes into the id.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
+        if self.id == hash(name) {
+            return true;
+        }
         let letters = |text: &str| -> Vec<char> {
             text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
         };
         letters(&self.name) == letters(name)
     }
+}
+
+/// The id that nice-plug makes of a parameter's word; the highest bit is VST 3's.
+fn hash(word: &str) -> u32 {
+    let hash = word.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    hash & !(1 << 31)
 }
 
 /// A note port.

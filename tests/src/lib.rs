@@ -16,7 +16,7 @@
 //! # fn main() -> anyhow::Result<()> {
 //! let bundle = Bundle::load(&continuo_tests::locate::bundle()?)?;
 //! let mut host = bundle.host(Settings::default(), Timeline::new(48_000.0))?;
-//! host.set("start", "Bar")?;
+//! host.choose("start", "bar")?;
 //! host.play();
 //! host.send_at_beat(0.0, Message::on(0, 60, 100));
 //! host.send_at_beat(1.0, Message::off(0, 60));

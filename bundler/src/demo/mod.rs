@@ -27,17 +27,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.mid")]
     phrase: Option<PathBuf>,
     /// The folder for `continuation.mid` and `continuation.png`.
-    #[arg(long, value_name = "DIR", default_value = "out")]
+    #[arg(long, value_name = "DIR", default_value = "continuo-demo")]
     out: PathBuf,
     /// How many answers to ask for.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=8))]
     takes: u8,
     /// How many bars an answer has.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     bars: u8,
     /// The same seed gives the same answers.
-    #[arg(long, default_value_t = 1)]
-    seed: u32,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9999))]
+    seed: u16,
     /// Play at this many beats a minute, whatever the file says.
     #[arg(long, value_name = "BPM", value_parser = tempo)]
     tempo: Option<f64>,
@@ -64,12 +64,12 @@ pub(crate) enum Start {
 }
 
 impl Start {
-    /// As the plugin's parameter has it.
-    const fn text(self) -> &'static str {
+    /// The word in the plugin's name for it.
+    const fn word(self) -> &'static str {
         match self {
-            Self::Bar => "Bar",
-            Self::Beat => "Beat",
-            Self::Now => "Now",
+            Self::Bar => "bar",
+            Self::Beat => "beat",
+            Self::Now => "now",
         }
     }
 }

@@ -49,11 +49,11 @@ impl Session {
             ("takes", args.takes.to_string()),
             ("bars", args.bars.to_string()),
             ("seed", args.seed.to_string()),
-            ("start", args.start.text().to_owned()),
             ("take", "1".to_owned()),
         ] {
             host.set(name, &value)?;
         }
+        host.choose("start", args.start.word())?;
         let mut rig = Rig::default();
         let from = play_phrase(&mut host, phrase, &mut rig)?;
         let trigger = host.beat();

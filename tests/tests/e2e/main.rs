@@ -1,0 +1,24 @@
+//! End-to-end tests: the built plugin in a host, the built command line in a shell.
+//!
+//! - [`timing`]: answers start where they were asked to.
+//! - [`repeat`]: the same again is the same.
+//! - [`endings`]: every note ends, whatever happens meanwhile.
+//! - [`prompts`]: all kinds of phrases.
+//! - [`through`]: what goes through, in both dialects.
+//! - [`parameters`]: texts and ranges.
+//! - [`life`]: states, layouts, instances destroyed while they answer.
+//! - [`models`]: model folders that are missing or broken.
+//! - [`cli`]: the command line.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod cli;
+mod endings;
+mod life;
+mod models;
+mod parameters;
+mod prompts;
+mod repeat;
+mod scene;
+mod through;
+mod timing;

@@ -1,0 +1,84 @@
+//! Model folders that are missing or broken: the plugin loads, says nothing wrong,
+//! and lets everything through.
+
+use crate::scene::{after_phrase, ask, at, hanging, host};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Run again by the tests below with `CONTINUO_MODEL` set, which a test cannot do
+/// to its own process; by itself it runs with the model there is.
+#[test]
+fn the_phrase_passes_and_nothing_hangs() {
+    let mut host = after_phrase(host(at(240.0)));
+    ask(&mut host, 1, "bar");
+    host.run_to_beat(20.0).unwrap();
+    assert_eq!(host.played().iter().filter(|note| note.on.thru).count(), 4);
+    assert!(hanging(&host).is_empty());
+    let state = host.save().unwrap();
+    host.load(&state).unwrap();
+    if std::env::var_os("CONTINUO_MODEL").is_none() {
+        assert!(!host.answered().is_empty());
+    }
+}
+
+fn check(folder: &Path) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "models::the_phrase_passes_and_nothing_hangs", "--nocapture"])
+        .env("CONTINUO_MODEL", folder)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", folder.display());
+    assert!(out.contains("1 passed"), "{out}");
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+const CONFIG: &[u8] = br#"{"model_type":"gpt2","vocab_size":50257,"n_positions":64,"n_embd":32,
+    "n_layer":1,"n_head":2}"#;
+
+#[test]
+fn a_missing_model_folder_does_no_harm() {
+    let empty = folder(&[]);
+    check(&empty.path().join("absent"));
+    check(empty.path());
+}
+
+#[test]
+fn a_file_in_place_of_a_model_folder_does_no_harm() {
+    let files = folder(&[("model", b"not a folder")]);
+    check(&files.path().join("model"));
+}
+
+#[test]
+fn truncated_weights_do_no_harm() {
+    // The header claims more than there is.
+    let header = br#"{"wte.weight":{"dtype":"F32","shape":[50257,32],"data_offsets":[0,6432896]}}"#;
+    let mut weights = (header.len() as u64).to_le_bytes().to_vec();
+    weights.extend_from_slice(header);
+    weights.extend_from_slice(&[0; 1000]);
+    for weights in [&weights[..], &weights[..20], &[], &[0xFF; 64]] {
+        check(folder(&[("config.json", CONFIG), ("model.safetensors", weights)]).path());
+    }
+}
+
+#[test]
+fn a_config_that_makes_no_sense_does_no_harm() {
+    let configs: [&[u8]; 4] = [
+        b"",
+        b"{",
+        br#"{"model_type":"gpt2","n_embd":0,"n_head":0,"n_layer":0,"n_positions":0,"vocab_size":0}"#,
+        br#"{"model_type":"gpt2","n_embd":18446744073709551615,"n_head":7,"n_layer":1000000000}"#,
+    ];
+    for config in configs {
+        check(folder(&[("config.json", config), ("model.safetensors", b"12345678")]).path());
+    }
+}
