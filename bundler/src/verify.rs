@@ -65,6 +65,7 @@ pub(crate) fn run(_args: &Args) -> Result<ExitCode> {
 fn all(count: &mut Count) -> Result<()> {
     step("what the system must have", || preflight::check(Need::Standalone))?;
     let workspace = Workspace::find()?;
+    make_way()?;
     step("formatting", || run_shown(workspace.cargo().args(["fmt", "--check"])))?;
     step("lints", || {
         let what = ["clippy", "--workspace", "--all-targets", "--features", FEATURES];
@@ -76,6 +77,17 @@ fn all(count: &mut Count) -> Result<()> {
     })?;
     step("tests, in the built plugin and the built command line too", || tests(&workspace, count))?;
     step("dependencies", || dependencies(&workspace))
+}
+
+/// On Windows a program that runs cannot be replaced, but it can be renamed, and
+/// the steps below build this tool anew.
+fn make_way() -> Result<()> {
+    if cfg!(windows) {
+        let own = std::env::current_exe()?;
+        std::fs::rename(&own, own.with_extension("old"))
+            .with_context(|| format!("{} cannot be renamed", own.display()))?;
+    }
+    Ok(())
 }
 
 /// Shows a heading and the time that the step took.

@@ -42,7 +42,7 @@ const TAKES: [[u8; 3]; 8] = [
 pub(crate) fn draw(phrase: &Phrase, session: &Session) -> Result<Vec<u8>> {
     let roll = Roll::new(phrase, session);
     let mut canvas = Canvas::new(whole(WIDTH), whole(roll.height()), PAPER)?;
-    roll.header(&mut canvas, session);
+    roll.header(&mut canvas, phrase, session);
     for lane in 0..session.takes.len() {
         roll.lane(&mut canvas, lane, &session.takes[lane].notes);
     }
@@ -80,7 +80,7 @@ impl<'a> Roll<'a> {
         let shown = score.notes.iter().filter(|note| end(note) > from).chain(answers());
         let (low, high) = range(shown.map(|note| note.pitch));
         let lanes = session.takes.len();
-        let lane_height = [420.0, 300.0, 230.0, 190.0].get(lanes - 1).copied().unwrap_or(150.0);
+        let lane_height = [440.0, 330.0, 270.0, 230.0].get(lanes - 1).copied().unwrap_or(180.0);
         Self { score, timeline, lanes, lane_height, from, to, answer, low, high }
     }
 
@@ -106,8 +106,10 @@ impl<'a> Roll<'a> {
         self.lane_top(lane) + f32::from(self.high.saturating_sub(pitch)) * self.row()
     }
 
-    fn header(&self, canvas: &mut Canvas, session: &Session) {
-        canvas.text("Continuo", LEFT, 42.0, 30.0, Align::Left, TEXT);
+    fn header(&self, canvas: &mut Canvas, phrase: &Phrase, session: &Session) {
+        let title = canvas.text("Continuo", LEFT, 42.0, 30.0, Align::Left, TEXT);
+        let name = phrase.path.file_name().unwrap_or_default().to_string_lossy();
+        canvas.text(&format!("answers {name}"), LEFT + title + 10.0, 42.0, 18.0, Align::Left, FAINT);
         let mut x = WIDTH - RIGHT;
         for lane in (0..=session.takes.len()).rev() {
             let (name, color) = match lane.checked_sub(1) {
@@ -232,7 +234,49 @@ fn whole(value: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::Take;
     use super::*;
+
+    /// A session over the repository's own waltz, each take the phrase again, shifted.
+    fn session(takes: u8) -> (Phrase, Session) {
+        let path: std::path::PathBuf =
+            [env!("CARGO_MANIFEST_DIR"), "..", "assets", "phrases", "waltz.mid"].iter().collect();
+        let phrase = Phrase::read(&path, None).unwrap();
+        let later = 24 * u32::from(phrase.score.ticks_per_beat);
+        let take = |index: u8| {
+            let notes = phrase.score.notes.iter().map(|note| Note {
+                start: note.start + later,
+                pitch: note.pitch - 3 + index,
+                ..*note
+            });
+            Take { notes: notes.step_by(1 + usize::from(index % 3)).collect(), first: Some(24.0), hanging: 0 }
+        };
+        let takes = (0..takes).map(take).collect();
+        let session = Session { from: 0.0, trigger: 23.5, latency: None, takes };
+        (phrase, session)
+    }
+
+    #[test]
+    fn pictures_are_drawn_alike_and_grow_with_the_takes() {
+        let mut heights = Vec::new();
+        for takes in [1, 3, 8] {
+            let (phrase, session) = session(takes);
+            let png = draw(&phrase, &session).unwrap();
+            assert_eq!(png, draw(&phrase, &session).unwrap());
+            let picture = tiny_skia::Pixmap::decode_png(&png).unwrap();
+            assert_eq!(picture.width(), 1600);
+            heights.push(picture.height());
+        }
+        assert!(heights.is_sorted(), "{heights:?}");
+    }
+
+    #[test]
+    fn a_silent_session_is_drawn_too() {
+        let (mut phrase, mut session) = session(1);
+        phrase.score.notes.clear();
+        session.takes[0] = Take { notes: Vec::new(), first: None, hanging: 0 };
+        assert!(!draw(&phrase, &session).unwrap().is_empty());
+    }
 
     #[test]
     fn narrow_and_empty_ranges_are_spread() {
