@@ -272,7 +272,12 @@ mod tests {
         fn next(&mut self) -> Option<Request> {
             let takes = self.requests.try_recv().ok()?;
             let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
-            Some(Request { phrase: Score::new(960), window: Window { from: 0.0, until: 4.0 }, takes, sampling })
+            Some(Request {
+                phrase: Score::new(960),
+                window: Window { from: 0.0, until: 4.0 },
+                takes,
+                sampling,
+            })
         }
         fn cancelled(&mut self) -> bool {
             self.cancel.load(Ordering::Acquire)

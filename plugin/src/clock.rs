@@ -65,6 +65,9 @@ pub struct HostTime {
     pub playing: bool,
     /// Position in beats.
     pub beats: Option<f64>,
+    /// By how many samples `beats` may be too late: the framework adds the place of
+    /// a split to positions that already are the split's.
+    pub doubt: u32,
     /// Beats a minute.
     pub tempo: Option<f64>,
     /// Upper number of the meter.
@@ -153,6 +156,8 @@ pub struct Clock {
     last: Option<(Timeline, f64)>,
     /// Whether the next span is a jump wherever it begins.
     restarted: bool,
+    /// By how many beats the host's position was too late in this block.
+    excess: f64,
 }
 
 impl Default for Clock {
@@ -164,6 +169,7 @@ impl Default for Clock {
             free: 0.0,
             last: None,
             restarted: false,
+            excess: 0.0,
         }
     }
 }
@@ -215,7 +221,8 @@ impl Clock {
             let bar = self.meter.bar();
             self.free = ((self.free / bar).ceil() + FREE_GAP_BARS) * bar;
         }
-        let start = beats.unwrap_or(self.free);
+        let step = self.tempo / 60.0 / self.sample_rate;
+        let start = beats.map_or(self.free, |beats| self.undoubted(beats, f64::from(host.doubt) * step));
         let restarted = std::mem::take(&mut self.restarted);
         let jump = match self.last {
             Some((left, from)) if restarted || left != timeline || (from - start).abs() > DRIFT_BEATS => {
@@ -227,7 +234,7 @@ impl Clock {
         Span {
             timeline,
             start,
-            step: self.tempo / 60.0 / self.sample_rate,
+            step,
             offset: 0,
             samples,
             jump,
@@ -235,6 +242,19 @@ impl Clock {
             meter: self.meter,
             cycle: host.cycle.filter(|(a, b)| timeline == Timeline::Host && a.is_finite() && b > a),
         }
+    }
+
+    /// The host's position, less what it may be too late, if only that makes time go
+    /// on evenly.
+    fn undoubted(&mut self, beats: f64, doubt: f64) -> f64 {
+        let known = if doubt > 0.0 { self.excess } else { 0.0 };
+        self.excess = 0.0;
+        let Some((Timeline::Host, expected)) = self.last else { return beats };
+        let off = |excess: &f64| (beats - excess - expected).abs();
+        // What was too much once is too much until the end of the host's block.
+        let nearest = [0.0, known, doubt].into_iter().min_by(|a, b| off(a).total_cmp(&off(b)));
+        self.excess = nearest.filter(|excess| off(excess) <= DRIFT_BEATS).unwrap_or(0.0);
+        beats - self.excess
     }
 }
 
@@ -324,11 +344,31 @@ mod tests {
     }
 
     #[test]
+    fn a_split_added_twice_is_taken_off_again() {
+        let mut clock = Clock::default();
+        clock.advance(&rolling(0.0), 240);
+        // A tempo change at sample 240 says 0.01 beats, the framework adds as much.
+        let split = HostTime { doubt: 240, tempo: Some(60.0), ..rolling(0.01 + 0.005) };
+        let span = only(clock.advance(&split, 240));
+        assert!((span.start - 0.01).abs() < 1e-9, "{span:?}");
+        // So it does with the rest of the block.
+        let rest = HostTime { doubt: 480, tempo: Some(60.0), ..rolling(0.01 + 0.01) };
+        let span = only(clock.advance(&rest, 240));
+        assert!((span.start - 0.015).abs() < 1e-9, "{span:?}");
+        // A position that fits is not doubted, nor one that would not fit either way.
+        let fits = HostTime { doubt: 0, tempo: Some(60.0), ..rolling(0.02) };
+        assert_eq!(only(clock.advance(&fits, 240)).start, 0.02);
+        let seek = HostTime { doubt: 720, tempo: Some(60.0), ..rolling(4.0) };
+        assert_eq!(only(clock.advance(&seek, 240)).start, 4.0);
+    }
+
+    #[test]
     fn nonsense_from_the_host_is_replaced() {
         let mut clock = Clock::default();
         let host = HostTime {
             playing: true,
             beats: Some(f64::NAN),
+            doubt: 0,
             tempo: Some(0.0),
             numerator: Some(-3),
             denominator: Some(5),

@@ -40,6 +40,7 @@ pub struct Continuo {
     shared: Arc<Shared>,
     status: Arc<Mutex<Status>>,
     performer: Performer,
+    splits: Splits,
     /// Waits for the first activation: a host that only looks at the plugin's
     /// parameters should not have a model loaded.
     responder: Option<Responder>,
@@ -56,7 +57,8 @@ impl Default for Continuo {
         let responder =
             Responder::new(Arc::clone(&params), Arc::clone(&shared), Arc::clone(&status), inbox, ring);
         let performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
-        Self { params, shared, status, performer, responder: Some(responder), worker: None }
+        let (splits, responder) = (Splits::default(), Some(responder));
+        Self { params, shared, status, performer, splits, responder, worker: None }
     }
 }
 
@@ -126,6 +128,7 @@ impl Plugin for Continuo {
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
         self.performer.configure(config.sample_rate, config.process_mode == ProcessMode::Offline);
+        self.splits = Splits { longest: config.max_buffer_size, ..Splits::default() };
         self.start_worker();
         true
     }
@@ -140,8 +143,10 @@ impl Plugin for Continuo {
         _aux: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        let host = host_time(context.transport());
         let samples = u32::try_from(buffer.samples()).unwrap_or(u32::MAX);
+        let first = buffer.as_slice_immutable().first().map(|channel| channel.as_ptr());
+        let doubt = self.splits.next(first.map_or(0, <*const f32>::addr), samples);
+        let host = HostTime { doubt, ..host_time(context.transport()) };
         let settings = Settings::read(&self.params);
         self.performer.block(&host, samples, &settings, &mut HostPort(context));
         // No tail, but an answer may be due while the audio is silent.
@@ -176,7 +181,30 @@ fn host_time(transport: &Transport) -> HostTime {
         tempo: transport.tempo,
         numerator: transport.time_sig_numerator,
         denominator: transport.time_sig_denominator,
+        doubt: 0,
         cycle: transport.loop_range_beats(),
+    }
+}
+
+/// Notices when the framework hands over a host's block in several pieces: their
+/// memory lies end to end.
+#[derive(Default)]
+struct Splits {
+    /// The host's longest block.
+    longest: u32,
+    /// Where the last piece's memory ended, and how far that was into its block.
+    end: (usize, u32),
+}
+
+impl Splits {
+    /// How many samples of the same block were handed over before this piece.
+    fn next(&mut self, address: usize, samples: u32) -> u32 {
+        let (end, before) = self.end;
+        let goes_on = address != 0 && address == end && before.saturating_add(samples) <= self.longest;
+        let before = if goes_on { before } else { 0 };
+        let bytes = usize::try_from(samples).unwrap_or(0) * size_of::<f32>();
+        self.end = (address.wrapping_add(bytes), before.saturating_add(samples));
+        before
     }
 }
 

@@ -124,14 +124,16 @@ impl ContinuoParams {
             pause: FloatParam::new("Pause", 2.0, FloatRange::Linear { min: 0.25, max: 16.0 })
                 .with_step_size(0.25)
                 .with_unit(" beats")
-                .with_value_to_string(formatters::v2s_f32_rounded(2)),
+                .with_value_to_string(formatters::v2s_f32_rounded(2))
+                .with_string_to_value(Arc::new(|s| finite(s, "beats"))),
             start: EnumParam::new("Start", Start::Bar),
             bars: IntParam::new("Length", 4, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),
             takes: IntParam::new("Takes", 2, IntRange::Linear { min: 1, max: 8 }),
             take: IntParam::new("Take", 1, IntRange::Linear { min: 1, max: 8 }),
             temperature: FloatParam::new("Temperature", 0.95, FloatRange::Linear { min: 0.1, max: 2.0 })
                 .with_step_size(0.01)
-                .with_value_to_string(formatters::v2s_f32_rounded(2)),
+                .with_value_to_string(formatters::v2s_f32_rounded(2))
+                .with_string_to_value(Arc::new(|s| finite(s, ""))),
             top_k: IntParam::new("Top k", 0, IntRange::Linear { min: 0, max: 200 })
                 .with_value_to_string(Arc::new(|k| if k == 0 { "Off".to_owned() } else { k.to_string() }))
                 .with_string_to_value(Arc::new(|s| word_or(s, "off", 0))),
@@ -140,7 +142,9 @@ impl ContinuoParams {
                 .with_value_to_string(Arc::new(
                     |p| if p >= 1.0 { "Off".to_owned() } else { format!("{p:.2}") },
                 ))
-                .with_string_to_value(Arc::new(|s| word_or(s, "off", 1.0))),
+                .with_string_to_value(Arc::new(
+                    |s| if is_word(s, "off") { Some(1.0) } else { finite(s, "") },
+                )),
             seed: IntParam::new("Seed", 1, IntRange::Linear { min: 0, max: 9999 })
                 .with_value_to_string(Arc::new(|s| {
                     if s == 0 { "New each time".to_owned() } else { s.to_string() }
@@ -174,15 +178,37 @@ fn momentary(name: &str, presses: &Arc<Presses>, count: fn(&Presses) -> &AtomicU
     }))
 }
 
-/// Reads a value, or the word that stands for one of them.
-fn word_or<T: std::str::FromStr>(text: &str, word: &str, value: T) -> Option<T> {
+/// Reads a whole number, or the word that stands for one.
+fn word_or(text: &str, word: &str, value: i32) -> Option<i32> {
+    if is_word(text, word) { Some(value) } else { text.trim().parse().ok() }
+}
+
+fn is_word(text: &str, word: &str) -> bool {
+    text.trim().eq_ignore_ascii_case(word)
+}
+
+/// Reads a number with or without its unit; "NaN" is none.
+fn finite(text: &str, unit: &str) -> Option<f32> {
     let text = text.trim();
-    if text.eq_ignore_ascii_case(word) { Some(value) } else { text.parse().ok() }
+    let number = text.strip_suffix(unit).unwrap_or(text).trim();
+    number.parse().ok().filter(|n: &f32| n.is_finite())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "NaN", "inf", "off", "beats"] {
+            assert_eq!(finite(text, "beats"), None, "{text}");
+        }
+        assert_eq!((finite(" 2.5 beats", "beats"), finite("3", "beats")), (Some(2.5), Some(3.0)));
+        assert_eq!(
+            (word_or("OFF ", "off", 0), word_or("7", "off", 0), word_or("x", "off", 0)),
+            (Some(0), Some(7), None)
+        );
+    }
 
     #[test]
     fn values_read_back_as_they_are_written() {

@@ -360,3 +360,7 @@ fn emit(port: &mut impl Port, span: &Span, sound: Sound) {
         None => NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 },
     });
 }
+
+#[cfg(test)]
+#[path = "performer_tests.rs"]
+mod tests;

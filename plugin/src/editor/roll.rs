@@ -1,0 +1,212 @@
+//! The piano roll: the phrase, the audible take behind it, bar lines, the playhead.
+
+use egui::{Align2, Color32, FontId, Painter, Rect, Sense, Stroke, Ui, Vec2, pos2, vec2};
+
+use super::theme;
+use crate::clock::Timeline;
+use crate::state::Session;
+
+/// At least so many keys are shown, so that one note is not a wall.
+const LEAST_KEYS: f32 = 25.0;
+/// An answer further away than this many bars from what is being played is not shown.
+const FAR_BARS: f64 = 24.0;
+/// Bars shown when there is nothing to show.
+const EMPTY_BARS: f64 = 8.0;
+
+/// What is to be seen.
+pub(super) struct View<'a> {
+    /// Phrase and answer.
+    pub(super) session: &'a Session,
+    /// The take heard, counted from 0.
+    pub(super) take: usize,
+    /// Where playback stands.
+    pub(super) playhead: (Timeline, f64),
+    /// Whether the phrase is newer than the answer.
+    pub(super) open: bool,
+}
+
+/// A note to paint: start, end, key, velocity, colour.
+type Bar = (f64, f64, u8, u8, Color32);
+
+/// Paints the roll over all the room there is.
+pub(super) fn show(ui: &mut Ui, size: Vec2, view: &View<'_>) {
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    let painter = ui.painter_at(rect);
+    painter.rect_filled(rect, theme::ROUND, theme::CARD);
+    let bars = notes(view);
+    let bar = view.session.answer.as_ref().map_or(4.0, |a| a.bar);
+    let (from, until) = range(view, &bars, bar);
+    let frame = Frame::new(rect.shrink2(vec2(10.0, 8.0)), from, until, &bars);
+    frame.grid(&painter, bar, answer_start(view));
+    if bars.is_empty() {
+        let hint = "Play a phrase, then press Answer";
+        painter.text(rect.center(), Align2::CENTER_CENTER, hint, FontId::proportional(15.0), theme::MUTED);
+    }
+    for note in &bars {
+        frame.note(&painter, note);
+    }
+    frame.playhead(&painter, view);
+}
+
+/// All notes in view, the phrase where it lies or right before its answer.
+fn notes(view: &View<'_>) -> Vec<Bar> {
+    let shift = phrase_shift(view);
+    let now = view.playhead.1;
+    let phrase = view.session.phrase.iter().map(|n| {
+        let end = n.end.unwrap_or_else(|| now.max(n.start));
+        (n.start + shift, end + shift, n.key, n.velocity, theme::PHRASE)
+    });
+    let answer = visible_answer(view)
+        .into_iter()
+        .flat_map(|a| a.notes(view.take.min(a.takes.len().saturating_sub(1))));
+    phrase.chain(answer.map(|n| (n.start, n.end, n.key, n.velocity, theme::ANSWER))).collect()
+}
+
+/// Brings a phrase played elsewhere to the bar before its answer.
+fn phrase_shift(view: &View<'_>) -> f64 {
+    let (Some(answer), false) = (&view.session.answer, view.open) else { return 0.0 };
+    let Some(end) = view.session.phrase.iter().filter_map(|n| n.end).reduce(f64::max) else { return 0.0 };
+    answer.start - (answer.start - end).rem_euclid(answer.bar) - end
+}
+
+fn visible_answer<'a>(view: &View<'a>) -> Option<&'a crate::state::Answer> {
+    let answer = view.session.answer.as_ref()?;
+    let start = view.session.phrase.first().map_or(answer.start, |n| n.start);
+    let near = (answer.start - start).abs().min((answer.end - start).abs()) < FAR_BARS * answer.bar;
+    (!view.open || (near && answer.timeline() == view.playhead.0)).then_some(answer)
+}
+
+fn answer_start(view: &View<'_>) -> Option<f64> {
+    visible_answer(view).map(|a| a.start)
+}
+
+/// The beats from the left edge to the right one: whole bars.
+fn range(view: &View<'_>, notes: &[Bar], bar: f64) -> (f64, f64) {
+    let ends = visible_answer(view).map(|a| (a.start, a.end));
+    let first = notes.iter().map(|n| n.0).chain(ends.map(|e| e.0)).reduce(f64::min);
+    let last = notes.iter().map(|n| n.1).chain(ends.map(|e| e.1)).reduce(f64::max);
+    let (Some(first), Some(last)) = (first, last) else { return (0.0, EMPTY_BARS * bar) };
+    let from = ((first + 1e-6) / bar).floor() * bar;
+    let until = ((last - 1e-6) / bar).ceil() * bar;
+    (from, until.max(from + 2.0 * bar))
+}
+
+/// Where beats and keys lie on the screen.
+struct Frame {
+    rect: Rect,
+    from: f64,
+    points_per_beat: f32,
+    low: f32,
+    points_per_key: f32,
+}
+
+impl Frame {
+    fn new(rect: Rect, from: f64, until: f64, notes: &[Bar]) -> Self {
+        let low = notes.iter().map(|n| f32::from(n.2)).reduce(f32::min).unwrap_or(48.0);
+        let high = notes.iter().map(|n| f32::from(n.2)).reduce(f32::max).unwrap_or(72.0);
+        let keys = (high - low + 3.0).max(LEAST_KEYS);
+        let low = (low + high) / 2.0 - keys / 2.0;
+        Self {
+            rect,
+            from,
+            points_per_beat: rect.width() / narrow(until - from),
+            low,
+            points_per_key: rect.height() / keys,
+        }
+    }
+
+    fn x(&self, beat: f64) -> f32 {
+        self.rect.left() + narrow(beat - self.from) * self.points_per_beat
+    }
+
+    fn y(&self, key: u8) -> f32 {
+        self.rect.bottom() - (f32::from(key) - self.low) * self.points_per_key
+    }
+
+    fn grid(&self, painter: &Painter, bar: f64, answer: Option<f64>) {
+        for octave in (0..=120_u8).step_by(12) {
+            let y = self.y(octave) + self.points_per_key / 2.0;
+            if self.rect.y_range().contains(y) {
+                painter.hline(self.rect.x_range(), y, Stroke::new(1.0, theme::FIELD));
+                painter.text(
+                    pos2(self.rect.left() - 6.0, y),
+                    Align2::LEFT_BOTTOM,
+                    format!("C{}", i16::from(octave) / 12 - 1),
+                    FontId::proportional(10.0),
+                    theme::MUTED.gamma_multiply(0.8),
+                );
+            }
+        }
+        let mut beat = self.from;
+        while self.x(beat) <= self.rect.right() + 0.5 {
+            painter.vline(self.x(beat), self.rect.y_range(), Stroke::new(1.0, theme::FIELD_HOVER));
+            beat += bar;
+        }
+        if let Some(start) = answer {
+            let x = self.x(start);
+            let band = Rect::from_min_max(pos2(x, self.rect.top()), self.rect.right_bottom());
+            painter.rect_filled(band, 3, theme::ANSWER.gamma_multiply(0.05));
+            painter.vline(x, self.rect.y_range(), Stroke::new(1.5, theme::ANSWER.gamma_multiply(0.55)));
+        }
+    }
+
+    fn note(&self, painter: &Painter, note: &Bar) {
+        let (start, end, key, velocity, color) = *note;
+        let height = self.points_per_key.clamp(2.5, 12.0);
+        let center = self.y(key);
+        let right = self.x(end).max(self.x(start) + 3.0) - 1.0;
+        let rect = Rect::from_min_max(
+            pos2(self.x(start), center - height / 2.0),
+            pos2(right, center + height / 2.0),
+        );
+        let strength = 0.45 + 0.55 * f32::from(velocity) / 127.0;
+        painter.rect_filled(rect, 2, color.gamma_multiply(strength));
+    }
+
+    fn playhead(&self, painter: &Painter, view: &View<'_>) {
+        let (timeline, beat) = view.playhead;
+        let there = view.session.answer.as_ref().is_none_or(|a| view.open || a.timeline() == timeline);
+        let x = self.x(beat);
+        if there && self.rect.x_range().contains(x) {
+            painter.vline(x, self.rect.y_range(), Stroke::new(1.5, theme::TEXT));
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "screen coordinates of a few thousand points")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phrase::PlayedNote;
+    use crate::state::Answer;
+
+    fn session(phrase_start: f64) -> Session {
+        let note = PlayedNote {
+            start: phrase_start,
+            end: Some(phrase_start + 3.0),
+            channel: 0,
+            key: 60,
+            velocity: 9,
+            program: 0,
+        };
+        let answer = Answer { on_host: true, start: 104.0, end: 112.0, bar: 4.0, ..Answer::default() };
+        Session { phrase: vec![note], answer: Some(answer) }
+    }
+
+    #[test]
+    fn a_phrase_from_elsewhere_is_shown_before_its_answer() {
+        let far = session(8.0);
+        let mut view = View { session: &far, take: 0, playhead: (Timeline::Host, 0.0), open: false };
+        let shown = notes(&view);
+        assert_eq!((shown[0].0, shown[0].1), (100.0, 103.0));
+        assert_eq!(range(&view, &shown, 4.0), (100.0, 112.0));
+        // While it is being played it is shown where it is, without the old answer.
+        view.open = true;
+        let shown = notes(&view);
+        assert_eq!(range(&view, &shown, 4.0), (8.0, 16.0));
+    }
+}

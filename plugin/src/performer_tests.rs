@@ -1,0 +1,421 @@
+//! The whole plugin but the framework and the model: a performer, an inference
+//! thread with a composer that always writes the same, and a host that renders
+//! offline, so that every run is the same.
+
+use std::collections::VecDeque;
+
+use continuo_engine::worker::{Composer, Worker};
+use continuo_engine::{BeatNote, Ending, Instrument, Request, TakeEvent};
+use parking_lot::Mutex;
+
+use super::*;
+use crate::link::{TO_PLAYER, TO_WORKER};
+use crate::responder::{Responder, Status};
+
+const RATE: f64 = 48_000.0;
+const SAMPLES_PER_BEAT: u64 = 24_000;
+
+/// Answers with a note on every beat of the window, take 0 an octave above the
+/// phrase's first note, each further take and each further seed a key higher.
+struct Metronome;
+
+impl Composer for Metronome {
+    fn name(&self) -> &str {
+        "metronome"
+    }
+
+    fn compose(
+        &self,
+        request: &Request,
+        cancelled: &dyn Fn() -> bool,
+        on: &mut dyn FnMut(TakeEvent),
+    ) -> Result<Ending, String> {
+        let first = request.phrase.notes.first();
+        let (pitch, instrument) = first.map_or((48, Instrument::PIANO), |n| (n.pitch, n.instrument));
+        let again = u8::try_from(request.sampling.seed >> 32).unwrap_or(0);
+        for take in 0..request.takes {
+            let pitch = pitch + 12 + u8::try_from(take).unwrap_or(0) + 2 * again;
+            let mut start = request.window.from;
+            while start < request.window.until {
+                if cancelled() {
+                    return Ok(Ending::Cancelled);
+                }
+                on(TakeEvent::Note {
+                    take,
+                    note: BeatNote { start, duration: 0.5, pitch, velocity: 80, instrument },
+                });
+                start += 1.0;
+                on(TakeEvent::Reached { take, beat: start });
+            }
+            on(TakeEvent::Done { take });
+        }
+        Ok(Ending::Complete)
+    }
+}
+
+#[derive(Default)]
+struct Events {
+    input: VecDeque<Event>,
+    output: Vec<Event>,
+}
+
+impl Port for Events {
+    fn next(&mut self) -> Option<Event> {
+        self.input.pop_front()
+    }
+    fn send(&mut self, event: Event) {
+        self.output.push(event);
+    }
+}
+
+struct Rig {
+    performer: Performer,
+    params: Arc<ContinuoParams>,
+    shared: Arc<Shared>,
+    status: Arc<Mutex<Status>>,
+    settings: Settings,
+    host: HostTime,
+    time: u64,
+    /// What comes when, in order.
+    score: VecDeque<(u64, Event)>,
+    heard: Vec<(u64, Event)>,
+    _worker: Worker,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|responder| Worker::spawn_with(responder, |_| Ok(Metronome)).unwrap())
+    }
+
+    fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
+        let shared = Arc::new(Shared::default());
+        let params = Arc::new(ContinuoParams::new(Arc::clone(&shared)));
+        let status = Arc::new(Mutex::new(Status::default()));
+        let (to_worker, inbox) = rtrb::RingBuffer::new(TO_WORKER);
+        let (ring, from_worker) = rtrb::RingBuffer::new(TO_PLAYER);
+        let responder =
+            Responder::new(Arc::clone(&params), Arc::clone(&shared), Arc::clone(&status), inbox, ring);
+        let mut performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
+        performer.configure(48_000.0, true);
+        let settings = Settings { takes: 2, bars: 1, ..Settings::read(&params) };
+        let host = HostTime { playing: true, beats: Some(0.0), tempo: Some(120.0), ..HostTime::default() };
+        Self {
+            performer,
+            params,
+            shared,
+            status,
+            settings,
+            host,
+            time: 0,
+            score: VecDeque::new(),
+            heard: Vec::new(),
+            _worker: spawn(responder),
+        }
+    }
+
+    fn play(&mut self, start: f64, length: f64, key: u8) {
+        self.score.push_back((sample(start), note_on(key)));
+        self.score.push_back((sample(start + length), note_off(key)));
+        self.score.make_contiguous().sort_by_key(|e| e.0);
+    }
+
+    fn trigger(&mut self) {
+        self.settings.presses.0 += 1;
+    }
+
+    fn block(&mut self, samples: u32) {
+        let end = self.time + u64::from(samples);
+        let mut port = Events::default();
+        while let Some((at, event)) = self.score.pop_front_if(|e| e.0 < end) {
+            let timing = u32::try_from(at - self.time).unwrap();
+            port.input.push_back(at_sample(event, timing));
+        }
+        self.performer.block(&self.host, samples, &self.settings, &mut port);
+        assert!(port.output.is_sorted_by_key(Event::timing), "{:?}", port.output);
+        self.heard.extend(port.output.iter().map(|e| (self.time + u64::from(e.timing()), at_sample(*e, 0))));
+        self.time = end;
+        if self.host.playing {
+            self.host.beats = self.host.beats.map(|b| b + f64::from(samples) / RATE * 2.0);
+        }
+    }
+
+    fn run_to(&mut self, beat: f64, block: u32) {
+        while self.time < sample(beat) {
+            let left = u32::try_from(sample(beat) - self.time).unwrap();
+            self.block(block.min(left));
+        }
+    }
+
+    /// Note-ons heard: beat and key.
+    fn ons(&self) -> Vec<(f64, u8)> {
+        let on = |e: &(u64, Event)| match e.1 {
+            NoteEvent::NoteOn { key: Key::Number(key), .. } => Some((
+                f64::from(u32::try_from(e.0).unwrap()) / f64::from(u32::try_from(SAMPLES_PER_BEAT).unwrap()),
+                key,
+            )),
+            _ => None,
+        };
+        self.heard.iter().filter_map(on).collect()
+    }
+}
+
+fn sample(beat: f64) -> u64 {
+    u64::from(number::to_u32(beat * 24_000.0))
+}
+
+fn note_on(key: u8) -> Event {
+    let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(0));
+    NoteEvent::NoteOn { timing: 0, voice_id, channel, key: Key::Number(key), velocity: 0.5 }
+}
+
+fn note_off(key: u8) -> Event {
+    let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(0));
+    NoteEvent::NoteOff { timing: 0, voice_id, channel, key: Key::Number(key), velocity: 0.0 }
+}
+
+fn at_sample(event: Event, sample: u32) -> Event {
+    let mut event = event;
+    match &mut event {
+        NoteEvent::NoteOn { timing, .. }
+        | NoteEvent::NoteOff { timing, .. }
+        | NoteEvent::MidiCC { timing, .. } => {
+            *timing = sample;
+        }
+        other => panic!("no test uses {other:?}"),
+    }
+    event
+}
+
+#[test]
+fn a_phrase_is_answered_from_the_next_bar_on() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.play(1.0, 1.5, 64);
+    rig.run_to(3.0, 512);
+    rig.trigger();
+    rig.run_to(12.0, 512);
+    let answer = [4.0, 5.0, 6.0, 7.0].map(|beat| (beat, 72));
+    assert_eq!(rig.ons()[..2], [(0.0, 60), (1.0, 64)]);
+    assert_eq!(rig.ons()[2..], answer);
+}
+
+#[test]
+fn offline_every_block_size_gives_the_same() {
+    let mut reference = None;
+    for block in [1_u32, 7, 64, 333, 4096, 48_000] {
+        let mut rig = Rig::new();
+        rig.settings.mode = Mode::Reply;
+        rig.settings.start = Start::Now;
+        rig.settings.pause = 0.75;
+        rig.play(0.1, 0.4, 60);
+        rig.play(0.3, 0.5, 64);
+        rig.play(2.1, 0.2, 50);
+        rig.run_to(8.0, block);
+        // The pause is over at 0.8 + 0.75, and the answer is there at once.
+        assert_eq!(rig.ons()[2], (1.55, 72), "block {block}");
+        let heard = rig.heard.clone();
+        assert_eq!(reference.get_or_insert(heard.clone()), &heard, "block {block}");
+    }
+}
+
+#[test]
+fn takes_are_switched_in_place_and_asking_again_gives_something_else() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(5.5, 512);
+    rig.settings.take = 1;
+    rig.run_to(6.5, 512);
+    rig.settings.take = 7;
+    rig.run_to(9.0, 512);
+    rig.settings.take = 0;
+    rig.trigger();
+    rig.run_to(17.0, 512);
+    let expected =
+        [(4.0, 72), (5.0, 72), (6.0, 73), (7.0, 73), (12.0, 74), (13.0, 74), (14.0, 74), (15.0, 74)];
+    assert_eq!(rig.ons()[1..], expected);
+}
+
+#[test]
+fn the_answer_stays_where_it_is_until_it_is_cleared() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(8.0, 512);
+    rig.host.beats = Some(3.0);
+    rig.run_to(10.25, 512);
+    // Beat 3 was at 8, so beats 4 and 5 sounded at 9 and 10.
+    assert_eq!(rig.ons()[5..], [(9.0, 72), (10.0, 72)]);
+    rig.settings.presses.1 += 1;
+    rig.run_to(14.0, 512);
+    assert_eq!(rig.ons().len(), 7);
+    let last = rig.heard.last().unwrap();
+    assert!(matches!(last, (t, NoteEvent::NoteOff { .. }) if *t == sample(10.25)), "{last:?}");
+    assert_eq!(rig.params.saved.placed().answer, None);
+}
+
+#[test]
+fn in_a_stopped_host_time_goes_on() {
+    let mut rig = Rig::new();
+    rig.host.playing = false;
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(9.0, 512);
+    assert_eq!(rig.ons()[1..], [4.0, 5.0, 6.0, 7.0].map(|beat| (beat, 72)));
+}
+
+#[test]
+fn a_key_of_the_players_is_never_left_hanging() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    // On the answer's own key: before its first note and across it, then inside one.
+    rig.play(3.5, 1.0, 72);
+    rig.play(6.25, 0.5, 72);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(7.5, 512);
+    rig.settings.through = false;
+    rig.play(7.6, 0.2, 50);
+    rig.run_to(9.0, 512);
+    let mut down = 0_i32;
+    for (time, event) in rig.heard.iter().filter(|e| e.0 >= sample(3.0)) {
+        match event {
+            NoteEvent::NoteOn { .. } => down += 1,
+            NoteEvent::NoteOff { .. } => down -= 1,
+            _ => {}
+        }
+        assert!((0..=1).contains(&down), "{down} keys down at {time}");
+    }
+    assert_eq!(down, 0);
+    // Struck by the player at 3.5, so not by the answer at 4; 50 was not let through.
+    assert_eq!(rig.ons()[1..], [(3.5, 72), (5.0, 72), (6.0, 72), (6.25, 72), (7.0, 72)]);
+}
+
+#[test]
+fn a_release_is_passed_on_if_its_press_was() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(0.5, 512);
+    rig.settings.through = false;
+    rig.run_to(2.0, 512);
+    assert_eq!(rig.heard.len(), 2);
+}
+
+#[test]
+fn controllers_keep_their_place_among_the_notes() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    let pedal = NoteEvent::MidiCC { timing: 0, channel: 0, cc: 1, value: 0.5 };
+    for beat in [4.0, 4.25, 4.5, 5.0] {
+        rig.score.push_back((sample(beat), pedal));
+    }
+    rig.run_to(5.25, 10_000);
+    let order: Vec<_> =
+        rig.heard[2..].iter().map(|e| (e.0, matches!(e.1, NoteEvent::MidiCC { .. }))).collect();
+    let expected = [
+        (4.0, true),
+        (4.0, false),
+        (4.25, true),
+        // At one sample: the answer's releases, the player, the answer's presses.
+        (4.5, false),
+        (4.5, true),
+        (5.0, true),
+        (5.0, false),
+    ];
+    assert_eq!(order, expected.map(|(beat, cc)| (sample(beat), cc)));
+}
+
+#[test]
+fn bypass_silences_the_answer_and_lets_everything_through() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.play(5.0, 1.0, 62);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(4.25, 512);
+    rig.settings = Settings { bypass: true, through: false, ..rig.settings };
+    rig.trigger();
+    rig.run_to(6.5, 512);
+    rig.settings.bypass = false;
+    rig.run_to(12.0, 512);
+    assert_eq!(rig.ons()[1..], [(4.0, 72), (5.0, 62), (7.0, 72)]);
+    assert_eq!(rig.heard.len(), 8);
+}
+
+#[test]
+fn a_saved_session_plays_the_same_without_a_model() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(9.0, 512);
+    let saved = nice_plug::params::persist::PersistentField::map(&rig.params.saved, Clone::clone);
+
+    let load = |_: &_| Err::<Metronome, _>("no such model".to_owned());
+    let mut other = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
+    other.params.saved.load(saved.clone()).unwrap();
+    other.run_to(9.0, 512);
+    assert_eq!(other.ons(), rig.ons()[1..]);
+    // Loading again while running, half through a note.
+    other.run_to(9.1, 512);
+    other.host.beats = Some(4.0);
+    other.run_to(9.2, 512);
+    other.params.saved.load(saved).unwrap();
+    other.host.beats = Some(3.0);
+    other.run_to(10.5, 512);
+    assert_eq!(other.ons()[4..].iter().map(|o| o.1).collect::<Vec<_>>(), [72, 72]);
+    // Asked for another answer, it says what is wrong and plays on.
+    other.trigger();
+    other.run_to(16.0, 512);
+    assert_eq!(other.status.lock().error.as_deref(), Some("no such model"));
+}
+
+#[test]
+fn a_newer_answer_overtakes_an_older_one() {
+    let mut rig = Rig::new();
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(1.5, 512);
+    rig.trigger();
+    rig.run_to(1.75, 512);
+    rig.play(2.0, 0.5, 65);
+    rig.run_to(3.0, 512);
+    rig.trigger();
+    rig.run_to(9.0, 512);
+    assert_eq!(rig.ons()[2..], [4.0, 5.0, 6.0, 7.0].map(|beat| (beat, 77)));
+    assert_eq!(rig.shared.latest(), rig.performer.playback.id());
+}
+
+#[test]
+fn an_offline_host_is_not_kept_waiting_by_a_thread_that_is_gone() {
+    let mut rig = Rig::with(|responder| {
+        drop(responder);
+        Worker::spawn_with(Idle, |_| Ok(Metronome)).unwrap()
+    });
+    rig.play(0.0, 1.0, 60);
+    rig.trigger();
+    rig.run_to(8.0, 512);
+    assert_eq!(rig.ons(), [(0.0, 60)]);
+}
+
+struct Idle;
+
+impl continuo_engine::worker::Client for Idle {
+    fn source(&mut self) -> continuo_engine::worker::Source {
+        continuo_engine::worker::Source::Embedded
+    }
+    fn model(&mut self, _: continuo_engine::worker::ModelState) {}
+    fn tend(&mut self) {}
+    fn next(&mut self) -> Option<Request> {
+        None
+    }
+    fn cancelled(&mut self) -> bool {
+        true
+    }
+    fn event(&mut self, _: TakeEvent) {}
+    fn ended(&mut self, _: Result<Ending, String>) {}
+}
