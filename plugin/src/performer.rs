@@ -245,6 +245,7 @@ impl Performer {
     fn input(&mut self, event: Event, span: &Span, at: u32, settings: &Settings, port: &mut impl Port) {
         let beat = span.beat(at);
         let mut pass = settings.through || settings.bypass;
+        self.playback.release(span, at, &mut |sound| emit(port, span, sound));
         match event {
             NoteEvent::NoteOn { channel, key: Key::Number(key), velocity, .. } => {
                 let channel = channel.number().unwrap_or(0);

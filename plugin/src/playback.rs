@@ -194,6 +194,12 @@ impl Playback {
         self.takes.get(self.audible).is_none_or(|take| take.reached() + self.shift >= span.limit(until))
     }
 
+    /// Ends what is due at a sample or before. Call before passing on an event of the
+    /// player's there: releases come first.
+    pub fn release(&mut self, span: &Span, sample: u32, out: &mut impl FnMut(Sound)) {
+        self.ends(span, sample, span.limit(sample + 1), out);
+    }
+
     /// Renders samples `from..to` of a span, in order of time.
     pub fn render(&mut self, span: &Span, from: u32, to: u32, out: &mut impl FnMut(Sound)) {
         let until = span.limit(to);

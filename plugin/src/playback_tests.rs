@@ -40,7 +40,7 @@ impl Stage {
         while left > 0 {
             let beat = self.host.beats.unwrap();
             let mut part = left;
-            if let Some((begin, end)) = self.host.cycle.filter(|c| beat < c.1) {
+            if let Some((begin, end)) = self.host.cycle.filter(|c| beat < c.1 + 1e-6) {
                 let until = crate::number::to_u32((end - beat) / step);
                 if until == 0 {
                     self.host.beats = Some(begin);

@@ -11,9 +11,10 @@ use nice_plug::prelude::*;
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer};
 
+use crate::clock::Timeline;
 use crate::link::{AnswerId, Ask, MOST_TAKES, PlayNote, Shared, ToPlayer, ToWorker};
 use crate::params::ContinuoParams;
-use crate::phrase::Phrase;
+use crate::phrase::{Phrase, Prompt};
 use crate::state::{Answer, Session};
 
 /// What the inference thread is at, for the editor.
@@ -29,7 +30,7 @@ pub struct Status {
     pub latency: Option<Duration>,
 }
 
-/// An answer in the making.
+/// An answer wanted or in the making.
 struct Job {
     ask: Ask,
     /// Add this to the prompt's beats to get the timeline's.
@@ -50,8 +51,8 @@ pub struct Responder {
     /// What the ring had no room for yet.
     outbox: VecDeque<ToPlayer>,
     phrase: Phrase,
-    /// The newest answer wanted, and when that was noticed.
-    wanted: Option<(Ask, Instant)>,
+    /// The newest answer wanted, and its prompt.
+    wanted: Option<(Job, Prompt)>,
     job: Option<Job>,
     /// The newest answer this side knows of.
     newest: AnswerId,
@@ -114,10 +115,14 @@ impl Responder {
         }
     }
 
+    /// The prompt is made at once: what is played next belongs to the next phrase.
     fn want(&mut self, ask: Ask) {
         self.newest = ask.id;
-        if let Some((missed, _)) = self.wanted.replace((ask, Instant::now())) {
-            self.send(ToPlayer::Finished(missed.id));
+        let prompt = self.phrase.prompt(&ask);
+        let (offset, phrase) = (prompt.offset, self.phrase.clone());
+        let job = Job { ask, offset, since: Some(Instant::now()), phrase };
+        if let Some((missed, _)) = self.wanted.replace((job, prompt)) {
+            self.send(ToPlayer::Finished(missed.ask.id));
         }
     }
 
@@ -158,12 +163,14 @@ impl Responder {
         self.flush();
     }
 
-    fn request(&mut self, ask: Ask, since: Instant) -> Request {
-        let prompt = self.phrase.prompt(&ask);
+    /// Opens the session's new answer and makes the engine's request for it.
+    fn request(&mut self, job: Job, prompt: Prompt) -> Request {
+        let ask = job.ask;
         let seed = if ask.seed == 0 { fresh_seed() } else { ask.seed };
+        let takes = ask.takes.clamp(1, MOST_TAKES);
         let answer = Answer {
             id: ask.id,
-            on_host: ask.timeline == crate::clock::Timeline::Host,
+            on_host: ask.timeline == Timeline::Host,
             start: prompt.window.from + prompt.offset,
             end: prompt.window.until + prompt.offset,
             bar: ask.meter.bar(),
@@ -173,25 +180,19 @@ impl Responder {
             top_k: ask.top_k,
             top_p: ask.top_p,
             model: self.model_name(),
-            takes: vec![Vec::new(); ask.takes.clamp(1, MOST_TAKES)],
+            takes: vec![Vec::new(); takes],
         };
-        let notes = self.phrase.notes().to_vec();
-        self.params.saved.with(|s| *s = Session { phrase: notes, answer: Some(answer) });
+        self.params.saved.with(|session| session.answer = Some(answer));
         let mut status = self.status.lock();
         (status.thinking, status.error, status.latency) = (true, None, None);
         drop(status);
-        self.job = Some(Job { ask, offset: prompt.offset, since: Some(since), phrase: self.phrase.clone() });
+        self.job = Some(job);
         let (temperature, top_k, top_p) = (ask.temperature, ask.top_k, ask.top_p);
         // Asked again, the same phrase and seed give another answer, but the same
         // other answer every time.
         let seed = seed | (prompt.again << 32);
         let sampling = Sampling { temperature, top_k, top_p, seed };
-        Request {
-            phrase: prompt.score,
-            window: prompt.window,
-            takes: ask.takes.clamp(1, MOST_TAKES),
-            sampling,
-        }
+        Request { phrase: prompt.score, window: prompt.window, takes, sampling }
     }
 
     fn model_name(&self) -> String {
@@ -241,8 +242,8 @@ impl Client for Responder {
     }
 
     fn next(&mut self) -> Option<Request> {
-        let (ask, since) = self.wanted.take()?;
-        Some(self.request(ask, since))
+        let (job, prompt) = self.wanted.take()?;
+        Some(self.request(job, prompt))
     }
 
     fn cancelled(&mut self) -> bool {
