@@ -164,7 +164,7 @@ fn answer(engine: &Engine, request: &Request) -> anyhow::Result<Option<Vec<Vec<B
     let mut takes = vec![Vec::new(); request.takes];
     let mut reached = vec![request.window.from; request.takes];
     let length = request.window.until - request.window.from;
-    let progress = Progress::new("% generated", 100);
+    let progress = Progress::percent("% generated");
     let result = engine.generate(request, &interrupt::requested, &mut |event| {
         match event {
             TakeEvent::Note { take, note } => {

@@ -24,9 +24,20 @@ impl Progress {
     /// Begins; `what` names the things in the plural ("files").
     #[must_use]
     pub fn new(what: &'static str, total: u64) -> Self {
+        Self::styled(what, total, "{per_sec}, {eta} left")
+    }
+
+    /// Begins work whose share done is known in hundredths; rate and time left are
+    /// the caller's to tell.
+    #[must_use]
+    pub fn percent(what: &'static str) -> Self {
+        Self::styled(what, 100, "")
+    }
+
+    fn styled(what: &'static str, total: u64, pace: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            bar.set_style(style(what));
+            bar.set_style(style(what, pace));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -74,8 +85,8 @@ impl Progress {
     }
 }
 
-fn style(what: &str) -> ProgressStyle {
-    let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {{per_sec}}, {{eta}} left {{msg}}");
+fn style(what: &str, pace: &str) -> ProgressStyle {
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {pace} {{msg}}");
     // The template is ours; should it ever be wrong, a plain bar does as well.
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

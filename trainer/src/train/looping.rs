@@ -120,8 +120,7 @@ impl<'a> Run<'a> {
             corpus,
             begun: Instant::now(),
             elapsed_before: state.elapsed,
-            // A thousandth is a measure that steps and minutes share.
-            progress: Progress::new("thousandths", 1000),
+            progress: Progress::percent("% trained"),
             state,
         })
     }
@@ -161,12 +160,12 @@ impl<'a> Run<'a> {
     }
 
     /// Shows where the run stands.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
     fn show(&self, smoothed: f64) {
         let fraction = self.fraction();
         let held_out = self.state.best.map_or(String::new(), |b| format!(", held out {:.3}", b.loss));
         self.progress.set(
-            (fraction * 1000.0) as u64,
+            (fraction * 100.0) as u64,
             &format!(
                 "step {}, loss {smoothed:.3}{held_out}, {:.0} tokens/s, {} left",
                 self.state.step,
