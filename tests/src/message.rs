@@ -1,7 +1,7 @@
 //! Messages: notes and controllers as MIDI has them, in either of the dialects
 //! that a CLAP note port speaks.
 
-use clack_host::events::event_types::{MidiEvent, NoteOffEvent, NoteOnEvent};
+use clack_host::events::event_types::{MidiEvent, NoteExpressionType, NoteOffEvent, NoteOnEvent};
 use clack_host::events::io::EventBuffer;
 use clack_host::events::spaces::CoreEventSpace;
 use clack_host::events::{Match, Pckn, UnknownEvent};
@@ -116,7 +116,7 @@ impl Message {
     }
 
     /// Reads an event of the plugin's; `None` for one that is no channel message.
-    /// A choke ends its note.
+    /// A choke ends its note, a note's pressure is MIDI's polyphonic pressure.
     pub(crate) fn from_event(event: &UnknownEvent) -> Option<Self> {
         match event.as_core_event()? {
             CoreEventSpace::NoteOn(on) => {
@@ -128,6 +128,12 @@ impl Message {
             }
             CoreEventSpace::NoteChoke(choke) => {
                 channel_and_key(choke.pckn()).map(|(channel, key)| Self::off(channel, key))
+            }
+            CoreEventSpace::NoteExpression(expression)
+                if expression.expression_type() == Some(NoteExpressionType::Pressure) =>
+            {
+                let (channel, key) = channel_and_key(expression.pckn())?;
+                Some(Self::Raw([0xA0 | (channel & 0x0F), key, seven_bits(expression.value() * 127.0)]))
             }
             CoreEventSpace::Midi(midi) => Some(Self::from_midi(midi.data())),
             _ => None,

@@ -14,8 +14,8 @@ use std::time::Duration;
 /// A longer phrase is played from its last this many seconds on: no model looks
 /// further back, and a file may claim to be days long.
 const MOST_SECONDS: f64 = 1200.0;
-/// How many bars past its end an answer's last note may ring.
-const RING_BARS: f64 = 8.0;
+/// How many beats past its end an answer's last note may ring.
+const RING_BEATS: f64 = 40.0;
 /// How many bars a late answer may take to begin when time is real.
 const LATE_BARS: f64 = 16.0;
 
@@ -112,7 +112,7 @@ fn hear(host: &mut Host, phrase: &Phrase, args: &Args, rig: &mut Rig) -> Result<
     host.run_until(samples(wait + bar, host), |host| first_answer(host.heard()).is_some())?;
     let begun = first_answer(host.heard()).map_or(host.beat(), |first| first.beat);
     host.run_to_beat(begun + f64::from(args.bars) * bar)?;
-    let limit = samples(RING_BARS * bar, host);
+    let limit = samples(RING_BEATS, host);
     host.run_until(limit, |host| answered(host.heard()).iter().all(|note| note.off.is_some()))?;
     Ok(take(host.heard(), &phrase.score, rig))
 }

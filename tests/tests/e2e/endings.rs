@@ -26,7 +26,8 @@ fn check(name: &str, ends_at_once: bool, change: impl Fn(&mut Host)) {
             assert!(still.is_empty(), "{name}, blocks of {blocks:?}: {still:?} went on");
         }
         host.loop_off();
-        host.run(40 * SECOND).unwrap();
+        // Four bars and the longest note at 60 beats a minute.
+        host.run(60 * SECOND).unwrap();
         let left = hanging(&host);
         assert!(left.is_empty(), "{name}, blocks of {blocks:?}: {left:?} hang");
     }

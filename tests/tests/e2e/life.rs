@@ -1,6 +1,6 @@
 //! States, layouts, suspension, and instances destroyed while they answer.
 
-use crate::scene::{after_phrase, answer, ask, at, bundle, hanging, host, shape};
+use crate::scene::{RING, after_phrase, answer, ask, at, bundle, hanging, host, shape};
 use continuo_tests::host::{Audio, Render, Settings};
 use continuo_tests::timeline::Timeline;
 
@@ -25,7 +25,7 @@ fn a_project_re_opens_with_its_answer() {
         again.activate().unwrap();
         again.seek(3.875);
         again.play();
-        again.run_to_beat(28.0).unwrap();
+        again.run_to_beat(12.0 + RING).unwrap();
         assert_eq!(shape(&again.answered()), heard, "loaded while active: {active}");
         assert!(again.text("temperature").unwrap().starts_with("0.9"));
         assert_eq!(again.text("seed").unwrap(), "11");
@@ -116,7 +116,7 @@ fn another_sample_rate_and_block_size_keep_the_answer_in_place() {
         host.reactivate(&blocks, Timeline::new(rate).with_tempo(0.0, 120.0)).unwrap();
         host.forget();
         host.seek(3.875);
-        host.run_to_beat(28.0).unwrap();
+        host.run_to_beat(12.0 + RING).unwrap();
         assert_eq!(notes(&host), before, "{rate} Hz, blocks of {blocks:?}");
         assert!(hanging(&host).is_empty());
         assert!(host.audio_is_clean());

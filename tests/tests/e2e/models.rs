@@ -1,7 +1,7 @@
 //! Model folders that are missing or broken: the plugin loads, says nothing wrong,
 //! and lets everything through.
 
-use crate::scene::{after_phrase, ask, at, hanging, host};
+use crate::scene::{RING, after_phrase, ask, at, hanging, host};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use std::process::Command;
 fn the_phrase_passes_and_nothing_hangs() {
     let mut host = after_phrase(host(at(240.0)));
     ask(&mut host, 1, "bar");
-    host.run_to_beat(20.0).unwrap();
+    host.run_to_beat(8.0 + RING).unwrap();
     assert_eq!(host.played().iter().filter(|note| note.on.thru).count(), 4);
     assert!(hanging(&host).is_empty());
     let state = host.save().unwrap();

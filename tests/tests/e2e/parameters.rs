@@ -32,7 +32,8 @@ fn texts_read_back_as_the_values_they_show() {
             let again = host.text_of(&param.name, back).unwrap();
             assert_eq!(again, shown, "{} = {value}", param.name);
             if param.stepped {
-                assert_eq!(back, value, "{} = {shown:?}", param.name);
+                // nice-plug computes in f32.
+                assert!((back - value).abs() < 1e-3, "{} = {shown:?}: {back} for {value}", param.name);
             }
             step += 1.0;
         }

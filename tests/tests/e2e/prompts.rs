@@ -1,6 +1,6 @@
 //! All kinds of phrases: each is answered on the bar line, and the answer ends.
 
-use crate::scene::{after_phrase, ask, at, hanging, host};
+use crate::scene::{RING, after_phrase, ask, at, hanging, host};
 use continuo_tests::host::Host;
 use continuo_tests::message::Message;
 use continuo_tests::timeline::Timeline;
@@ -12,7 +12,7 @@ fn check(name: &str, timeline: Timeline, line: f64, phrase: impl Fn(&mut Host)) 
     phrase(&mut host);
     host.run_to_beat(line - 0.25).unwrap();
     ask(&mut host, 1, "bar");
-    host.run_to_beat(line + 40.0).unwrap();
+    host.run_to_beat(line + 8.0 + RING).unwrap();
     assert!(hanging(&host).is_empty(), "{name}: {:?} hang", hanging(&host));
     if let Some(first) = host.answered().first() {
         let exact = host.timeline().sample_at(line);

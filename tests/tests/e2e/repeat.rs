@@ -1,6 +1,6 @@
 //! The same again is the same; another seed, another take is not.
 
-use crate::scene::{after_phrase, answer, ask, at, hanging, host, shape, stamps};
+use crate::scene::{RING, after_phrase, answer, ask, at, hanging, host, shape, stamps};
 use continuo_tests::host::Host;
 
 #[test]
@@ -11,26 +11,11 @@ fn the_same_seed_gives_the_same_messages_and_another_seed_others() {
     assert_ne!(shape(&once.answered()), shape(&other.answered()));
 }
 
-#[test]
-fn another_tempo_gives_the_same_notes() {
-    let [slow, fast] = [60.0, 240.0].map(|bpm| answer(host(at(bpm)), 2, 5).answered());
-    let keys = |notes: &[continuo_tests::notes::Played]| -> Vec<(i64, u8, u8)> {
-        notes.iter().map(|note| (grid(note.on.beat), note.key, note.velocity)).collect()
-    };
-    assert_eq!(keys(&slow).len(), keys(&fast).len());
-}
-
-/// The step of a grid of 96 a beat.
-#[expect(clippy::cast_possible_truncation, reason = "a few bars")]
-fn grid(beat: f64) -> i64 {
-    (beat * 96.0).round() as i64
-}
-
 /// Seeks back to before the answer and hears it again.
 fn once_more(host: &mut Host) -> Vec<(u64, Option<u64>, u8, u8)> {
     host.forget();
     host.seek(3.875);
-    host.run_to_beat(28.0).unwrap();
+    host.run_to_beat(12.0 + RING).unwrap();
     assert!(hanging(host).is_empty());
     shape(&host.answered())
 }

@@ -8,6 +8,10 @@ use continuo_tests::timeline::Timeline;
 
 pub(crate) const RATE: f64 = 48_000.0;
 
+/// The longest note of the default model's encoding and a little more, in beats: an
+/// answer's last note may ring so long.
+pub(crate) const RING: f64 = 33.0;
+
 /// The built plugin; a test without it says how to build it.
 pub(crate) fn bundle() -> Bundle {
     let path = locate::bundle().unwrap_or_else(|error| panic!("{error:#}"));
@@ -60,7 +64,7 @@ pub(crate) fn answer(mut host: Host, bars: u8, seed: u16) -> Host {
     host.set("seed", &seed.to_string()).unwrap();
     let mut host = after_phrase(host);
     ask(&mut host, bars, "bar");
-    host.run_to_beat(4.0 * f64::from(bars) + 4.0 + 16.0).unwrap();
+    host.run_to_beat(4.0 * f64::from(bars) + 4.0 + RING).unwrap();
     host
 }
 
