@@ -11,8 +11,8 @@ use candle_core::{D, DType, Device, Tensor};
 use candle_nn::{LayerNorm, Module, ops::softmax_last_dim};
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
 use crate::weights::{Scope, Weights};
+use crate::{ModelError, single};
 
 /// The shape of a model: the part of Hugging Face's `config.json` for GPT-2
 /// that decides what is computed. Absent fields have the values `transformers`
@@ -169,7 +169,8 @@ impl Config {
     }
 
     /// What attention scores of block `layer`, counted from 0, are multiplied by.
-    pub(crate) fn attention_scale(&self, layer: usize) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "small and exact")]
+    pub(crate) fn attention_scale(&self, layer: usize) -> f32 {
         let mut scale = 1.0;
         if self.scale_attn_weights {
             scale /= (self.head_width() as f64).sqrt();
@@ -177,7 +178,7 @@ impl Config {
         if self.scale_attn_by_inverse_layer_idx {
             scale /= (layer + 1) as f64;
         }
-        scale
+        scale as f32
     }
 }
 
@@ -266,6 +267,9 @@ impl Linear {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        if x.dim(0)? == 1 {
+            return Ok(single::linear(x, &self.weight, &self.bias)?);
+        }
         Ok(x.matmul(&self.weight)?.broadcast_add(&self.bias)?)
     }
 }
@@ -274,7 +278,7 @@ struct Attention {
     c_attn: Linear,
     c_proj: Linear,
     heads: usize,
-    scale: f64,
+    scale: f32,
 }
 
 impl Attention {
@@ -300,11 +304,13 @@ impl Attention {
         let part = |index| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
         let (q, k, v) = (part(0)?, part(1)?, part(2)?); // (h, t, d)
         let (k, v) = layer.append(&k, &v, len)?; // (h, n, d)
-        let mut scores = (q * self.scale)?.matmul(&k.t()?)?; // (h, t, n)
-        if let Some(mask) = mask {
-            scores = scores.broadcast_add(mask)?;
-        }
-        let y = softmax_last_dim(&scores)?.matmul(&v)?; // (h, t, d)
+        let y = match mask {
+            None => single::attention(&q, &k, &v, self.scale)?,
+            Some(mask) => {
+                let scores = (q * f64::from(self.scale))?.matmul(&k.t()?)?.broadcast_add(mask)?; // (h, t, n)
+                softmax_last_dim(&scores)?.matmul(&v)?
+            }
+        }; // (h, t, d)
         self.c_proj.forward(&y.transpose(0, 1)?.reshape((t, c))?)
     }
 }
@@ -390,7 +396,7 @@ pub struct Gpt2 {
     wpe: Tensor, // (n_positions, c)
     blocks: Vec<Block>,
     ln_f: LayerNorm,
-    head: Tensor, // (c, vocab)
+    head: Tensor, // (vocab, c)
 }
 
 impl Gpt2 {
@@ -426,9 +432,9 @@ impl Gpt2 {
         let blocks = blocks.collect::<Result<_, _>>()?;
         let ln_f = layer_norm(&config, vb.pp("ln_f"))?;
         let head = if config.tie_word_embeddings {
-            wte.t()?
+            wte.clone()
         } else {
-            weights.root().get(&[config.vocab_size, c], "lm_head.weight")?.t()?
+            weights.root().get(&[config.vocab_size, c], "lm_head.weight")?
         };
         Ok(Self { config, wte, wpe, blocks, ln_f, head })
     }
@@ -460,7 +466,7 @@ impl Gpt2 {
             x = block.forward(&x, mask.as_ref(), layer, len)?;
         }
         let last = self.ln_f.forward(&x.narrow(0, t - 1, 1)?)?; // (1, c)
-        let logits = last.matmul(&self.head)?.squeeze(D::Minus2)?.to_vec1()?; // (vocab)
+        let logits = single::head(&last, &self.head)?.squeeze(D::Minus2)?.to_vec1()?; // (vocab)
         cache.len += t;
         Ok(logits)
     }

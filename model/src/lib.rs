@@ -7,7 +7,9 @@
 mod error;
 mod generate;
 mod gpt2;
+mod math;
 mod sampling;
+mod single;
 pub mod train;
 mod weights;
 

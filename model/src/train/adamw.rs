@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::TrainConfig;
-use super::kernels::math;
 use super::parameters::Layout;
+use crate::math;
 
 /// Elements that are one piece of work.
 const PIECE: usize = 1 << 14;

@@ -2,14 +2,14 @@
 //! Activations live in buffers that are made once. Shapes: `r = batch * t` rows
 //! of width `c`.
 
-use crate::Config;
+use crate::{Config, math};
 
 use super::Batch;
 use super::kernels::attention::{self, Saved, Shape};
 use super::kernels::dropout::{self, Dropout};
 use super::kernels::layer_norm::{self, Norm};
 use super::kernels::matmul::{Onto, Threads, View, ViewMut, matmul};
-use super::kernels::{cross_entropy, gelu, linear, math};
+use super::kernels::{cross_entropy, gelu, linear};
 use super::parameters::{Layout, Pair};
 
 /// The most logits that are held at a time; their rows are worked off in pieces.
@@ -134,10 +134,9 @@ impl Network {
         loss
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
     fn shape(&self, layer: usize, context: usize) -> Shape {
         let (heads, width) = (self.config.n_head, self.config.head_width());
-        Shape { t: context, heads, width, scale: self.config.attention_scale(layer) as f32 }
+        Shape { t: context, heads, width, scale: self.config.attention_scale(layer) }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "activations are f32")]

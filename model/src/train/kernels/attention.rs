@@ -6,8 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::math;
 use super::matmul::{Onto, Threads, View, ViewMut, matmul};
+use crate::math;
 
 /// Queries that are worked on together; their scores stay in the second-level cache.
 const BLOCK: usize = 64;

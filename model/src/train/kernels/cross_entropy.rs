@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::math;
+use crate::math;
 
 /// A target that counts for nothing.
 pub(crate) const IGNORED: u32 = u32::MAX;

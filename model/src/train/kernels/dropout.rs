@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::math;
+use crate::math;
 
 /// Elements that are one piece of work.
 const PIECE: usize = 1 << 14;

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::math;
+use crate::math;
 
 const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::math;
+use crate::math;
 
 /// Rows that are one piece of work.
 const ROWS: usize = 64;

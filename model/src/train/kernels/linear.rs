@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::math;
 use super::matmul::{Onto, Threads, View, ViewMut, matmul};
+use crate::math;
 
 /// Rows that are filled as one piece of work.
 const ROWS: usize = 64;

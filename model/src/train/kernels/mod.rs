@@ -8,5 +8,4 @@ pub(super) mod dropout;
 pub(super) mod gelu;
 pub(super) mod layer_norm;
 pub(super) mod linear;
-pub(super) mod math;
 pub(super) mod matmul;
