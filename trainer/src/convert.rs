@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use continuo_codec::text::{self, TextInstrument};
-use continuo_codec::{Encoding as _, beat, midi};
+use continuo_codec::midi::{self, MidiError};
+use continuo_codec::text::{self, TextError, TextInstrument};
+use continuo_codec::{Encoding as _, beat};
 
 use crate::Outcome;
 use crate::encodings::EncodingName;
@@ -118,6 +119,35 @@ impl Refusal {
     }
 }
 
+impl From<TextError> for Refusal {
+    fn from(error: TextError) -> Self {
+        let offset = match &error {
+            TextError::Midi { offset, .. }
+            | TextError::Note { offset, .. }
+            | TextError::Character { offset, .. }
+            | TextError::Run { offset } => Some(*offset),
+            _ => None,
+        };
+        Self { reason: error.to_string(), offset }
+    }
+}
+
+impl From<MidiError> for Refusal {
+    fn from(error: MidiError) -> Self {
+        let offset = match &error {
+            MidiError::NoHeader { offset }
+            | MidiError::NotRmid { offset }
+            | MidiError::ShortHeader { offset, .. }
+            | MidiError::Format { offset, .. }
+            | MidiError::Division { offset, .. }
+            | MidiError::NoTracks { offset }
+            | MidiError::TooLong { offset, .. } => Some(*offset),
+            _ => None,
+        };
+        Self { reason: error.to_string(), offset }
+    }
+}
+
 /// One file's bytes to another's.
 type Convert<'a> = &'a (dyn Fn(&[u8]) -> Result<Vec<u8>, Refusal> + Sync);
 
@@ -221,18 +251,18 @@ fn mirrored(input: &Path, direction: &Direction<'_>) -> PathBuf {
 }
 
 fn encode_text(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    text::encode_midi(bytes).map(String::into_bytes).map_err(Refusal::new)
+    Ok(text::encode_midi(bytes)?.into_bytes())
 }
 
 fn encode_beat(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let score = midi::read(bytes).map_err(Refusal::new)?;
+    let score = midi::read(bytes)?;
     let ids = beat::Beat.encode(&score).map_err(Refusal::new)?;
     let words: Vec<String> = ids.iter().map(u32::to_string).collect();
     Ok(words.join(" ").into_bytes())
 }
 
 fn decode_text(bytes: &[u8], instrument: TextInstrument) -> Result<Vec<u8>, Refusal> {
-    text::decode_midi(utf8(bytes)?, instrument).map_err(Refusal::new)
+    Ok(text::decode_midi(utf8(bytes)?, instrument)?)
 }
 
 fn decode_beat(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {

@@ -117,7 +117,7 @@ mod tests {
             .map(|i| Note {
                 start: offset + u32::from(i) * 240,
                 instrument: Instrument::PIANO,
-                pitch: key + (i * 7) % 12,
+                pitch: key + (i % 12 * 7) % 12 + i % 5,
                 duration: 200,
                 velocity: 80,
             })
