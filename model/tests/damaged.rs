@@ -1,6 +1,8 @@
 //! Folders that are not what they should be: every one gives an error that
 //! names the file and says what to do, and none a panic.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! The model against transformers' own numbers (`reference/fixtures.py`), and
 //! the cache against computing everything anew.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! The trainer from outside: it learns, stops and goes on without a trace,
 //! exports what it trained, and refuses what it cannot work with.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Training on the CPU. The passes are written out by hand ([`network`]) over
-//! fused kernels, with all weights in one slice ([`parameters`]); [`Trainer`]
+//! Training on the CPU. The passes are written out by hand (`network`) over
+//! fused kernels, with all weights in one slice (`parameters`); [`Trainer`]
 //! is the optimizer's loop body, its caller the loop.
 
 mod adamw;
