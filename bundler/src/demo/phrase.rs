@@ -1,6 +1,7 @@
 //! The phrase: a MIDI file as a score on a fine enough grid, and its timeline.
 
-use anyhow::{Context, Result};
+use super::Start;
+use anyhow::{Context, Result, anyhow};
 use continuo_codec::{Score, Tempo, midi};
 use continuo_tests::timeline::Timeline;
 use std::fs;
@@ -11,6 +12,12 @@ pub(crate) const SAMPLE_RATE: f64 = 48_000.0;
 
 /// A coarser grid would shift the answers' notes when they are written down.
 const LEAST_TICKS: u16 = 480;
+
+/// A note that is held past a line by less than this many beats ends on it.
+const HELD_OVER: f64 = 0.125;
+
+/// How long before a line a player asks, in beats.
+const MOMENT: f64 = 1.0 / 32.0;
 
 /// A phrase, ready to be played.
 pub(crate) struct Phrase {
@@ -27,8 +34,8 @@ impl Phrase {
     pub(crate) fn read(path: &Path, bpm: Option<f64>) -> Result<Self> {
         let bytes = fs::read(path)
             .with_context(|| format!("{} cannot be read; name a MIDI file with --phrase", path.display()))?;
-        let score = midi::read(&bytes).with_context(|| {
-            format!("{} cannot be used; export the phrase again as a standard MIDI file", path.display())
+        let score = midi::read(&bytes).map_err(|error| {
+            anyhow!("{}: {error}; export the phrase again as a standard MIDI file", path.display())
         })?;
         Ok(Self::new(path, score, bpm))
     }
@@ -40,6 +47,24 @@ impl Phrase {
         }
         let timeline = continuo_tests::phrase::timeline(&score, SAMPLE_RATE);
         Self { path: path.to_path_buf(), score, timeline }
+    }
+
+    /// The beat at which to ask for an answer: where the last note ends. If that is
+    /// a line where the answer may start, or a little past it, a player who wants to
+    /// be answered there asks a moment before, and so does this.
+    pub(crate) fn trigger(&self, start: Start) -> f64 {
+        let end = self.end();
+        let line = match start {
+            Start::Now => return end,
+            Start::Bar => self.timeline.bar_at(end).start,
+            Start::Beat => {
+                let bar = self.timeline.bar_at(end).start;
+                bar + (end - bar + 1e-6).floor()
+            }
+        };
+        let before = line - MOMENT;
+        let last = self.score.notes.last().map_or(0.0, |note| self.score.beats(note.start));
+        if end - line < HELD_OVER && before > last { before } else { end }
     }
 
     /// The beat at which the last note ends.
@@ -88,6 +113,23 @@ mod tests {
         assert_eq!((phrase.score.notes[0].start, phrase.end()), (480, 1.5));
         assert_eq!(phrase.timeline.bar_at(3.0).numerator, 3);
         assert_eq!(phrase.timeline.sample_at(1.0), 28_800.0);
+    }
+
+    #[test]
+    fn a_phrase_that_fills_its_bars_is_answered_where_it_ends() {
+        let trigger = |length: u32, start| {
+            let mut score = Score::new(480);
+            let (instrument, pitch, velocity) = (Instrument::PIANO, 60, 80);
+            score.notes = vec![Note { start: 0, duration: length, instrument, pitch, velocity }];
+            Phrase::new(Path::new("x.mid"), score, None).trigger(start)
+        };
+        assert_eq!(trigger(4 * 480, Start::Bar), 4.0 - MOMENT);
+        assert_eq!(trigger(4 * 480 + 30, Start::Bar), 4.0 - MOMENT);
+        assert_eq!(trigger(4 * 480 - 60, Start::Bar), 3.875);
+        assert_eq!(trigger(5 * 480, Start::Bar), 5.0);
+        assert_eq!(trigger(5 * 480, Start::Beat), 5.0 - MOMENT);
+        assert_eq!(trigger(4 * 480, Start::Now), 4.0);
+        assert_eq!(trigger(0, Start::Bar), 0.0);
     }
 
     #[test]

@@ -39,14 +39,17 @@ fn summary(phrase: &Phrase) -> String {
     let instruments: BTreeSet<_> = notes.iter().map(|note| note.instrument).collect();
     let bars = usize::try_from(phrase.timeline.bar_at(phrase.end() - 1e-3).index).unwrap_or(0) + 1;
     let first = phrase.timeline.bar_at(0.0);
+    let changes = |count: usize| if count > 1 { " (changing)" } else { "" };
     format!(
-        "{}, {}, {} of {}/{}, {} beats a minute",
+        "{}, {}, {} of {}/{}{}, {} beats a minute{}",
         plural(notes.len(), "note"),
         plural(instruments.len(), "instrument"),
         plural(bars, "bar"),
         first.numerator,
         first.denominator,
+        changes(phrase.score.meters.len()),
         rounded(phrase.timeline.tempo_at(0.0)),
+        changes(phrase.score.tempos.len()),
     )
 }
 
@@ -72,7 +75,8 @@ pub(crate) fn session(phrase: &Phrase, session: &Session, args: &Args) {
         return;
     };
     if let Some(latency) = session.latency {
-        line("First note", &format!("{} after the trigger (wall clock)", duration(latency.as_secs_f64())));
+        let waited = if args.realtime { "wait for its place included" } else { "wall clock" };
+        line("First note", &format!("{} after the trigger ({waited})", duration(latency.as_secs_f64())));
     }
     line("Answer", &format!("starts at {}, {}", place(timeline, answer), exactness(phrase, args, answer)));
     for (index, take) in session.takes.iter().enumerate() {

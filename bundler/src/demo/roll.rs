@@ -76,6 +76,8 @@ impl<'a> Roll<'a> {
         let answers = || session.takes.iter().flat_map(|take| &take.notes);
         let end = |note: &Note| score.beats(note.start.saturating_add(note.duration));
         let last = answers().map(end).fold(session.trigger, f64::max);
+        // A note that rings on need not be seen to its end.
+        let last = last.min(session.until + bar);
         let to = timeline.bar_line_from(last - 1e-3).max(from + bar);
         let shown = score.notes.iter().filter(|note| end(note) > from).chain(answers());
         let (low, high) = range(shown.map(|note| note.pitch));
@@ -252,7 +254,7 @@ mod tests {
             Take { notes: notes.step_by(1 + usize::from(index % 3)).collect(), first: Some(24.0), hanging: 0 }
         };
         let takes = (0..takes).map(take).collect();
-        let session = Session { from: 0.0, trigger: 23.5, latency: None, takes };
+        let session = Session { from: 0.0, trigger: 23.5, until: 48.0, latency: None, takes };
         (phrase, session)
     }
 

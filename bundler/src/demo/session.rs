@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) from: f64,
     /// Where the trigger was pressed, in beats.
     pub(crate) trigger: f64,
+    /// Where the answers were to be over, in beats.
+    pub(crate) until: f64,
     /// Wall-clock time from the trigger to the first note.
     pub(crate) latency: Option<Duration>,
     /// All answers.
@@ -55,7 +57,7 @@ impl Session {
         }
         host.choose("start", args.start.word())?;
         let mut rig = Rig::default();
-        let from = play_phrase(&mut host, phrase, &mut rig)?;
+        let from = play_phrase(&mut host, phrase, args.start, &mut rig)?;
         let trigger = host.beat();
         host.press("trigger")?;
         let mut takes = vec![hear(&mut host, phrase, args, &mut rig)?];
@@ -66,7 +68,9 @@ impl Session {
             host.set("take", &take.to_string())?;
             takes.push(hear(&mut host, phrase, args, &mut rig)?);
         }
-        Ok(Self { from, trigger, latency, takes })
+        let answer = takes.iter().filter_map(|take| take.first).min_by(f64::total_cmp).unwrap_or(trigger);
+        let until = answer + f64::from(args.bars) * phrase.timeline.bar_at(answer).length;
+        Ok(Self { from, trigger, until, latency, takes })
     }
 
     /// The beat of the answers' first note.
@@ -81,25 +85,23 @@ fn settings(args: &Args) -> Settings {
     Settings { render, pacing, ..Settings::default() }
 }
 
-/// Rolls through the phrase; tells from where.
-fn play_phrase(host: &mut Host, phrase: &Phrase, rig: &mut Rig) -> Result<f64> {
+/// Rolls through the phrase to where the answer is asked for; tells from where.
+fn play_phrase(host: &mut Host, phrase: &Phrase, start: Start, rig: &mut Rig) -> Result<f64> {
     let timeline = &phrase.timeline;
     let latest = timeline.sample_at(phrase.end()) - MOST_SECONDS * SAMPLE_RATE;
     let from = if latest > 0.0 { timeline.bar_line_from(timeline.beat_at(latest)) } else { 0.0 };
     host.seek(from);
     host.play();
-    let mut skipped = Rig::default();
     for (beat, message) in messages(&phrase.score) {
         rig.follow(message);
         if beat >= from {
             host.send_at_beat(beat, message);
         } else if !matches!(message, Message::On { .. } | Message::Off { .. }) {
             // What was set up before we join still holds.
-            skipped.follow(message);
             host.send_at_beat(from, message);
         }
     }
-    host.run_to_beat(phrase.end())?;
+    host.run_to_beat(phrase.trigger(start))?;
     Ok(from)
 }
 

@@ -52,6 +52,25 @@ fn an_answer_starts_on_the_next_beat_in_blocks_of_any_size() {
 }
 
 #[test]
+fn an_answer_has_as_many_bars_as_were_asked_for() {
+    for (bars, numerator) in [(1u8, 4u8), (3, 4), (5, 3)] {
+        let mut host = after_phrase(host(at(120.0).with_meter(0.0, u16::from(numerator), 4)));
+        let line = host.timeline().bar_line_from(host.beat());
+        ask(&mut host, bars, "bar");
+        let end = line + f64::from(bars) * f64::from(numerator);
+        host.run_to_beat(end + 8.0).unwrap();
+        let onsets: Vec<_> = host.answered().iter().map(|note| note.on.beat).collect();
+        assert!(
+            onsets.iter().all(|&beat| (line - 1e-3..end - 1e-3).contains(&beat)),
+            "{line} {end} {onsets:?}"
+        );
+        // A model may rest, but not through most of what it was asked for.
+        let last = onsets.iter().copied().fold(line, f64::max);
+        assert!(last >= line + (end - line) / 4.0, "{bars} bars from {line}: the last note is at {last}");
+    }
+}
+
+#[test]
 fn an_answer_now_starts_at_once_when_rendering_offline() {
     let mut host = after_phrase(host_in_blocks(&[64], at(120.0)));
     let pressed = host.clock();
