@@ -121,10 +121,15 @@ impl Engine {
 fn check(request: &Request) -> Result<(), EngineError> {
     let Sampling { temperature, top_p, .. } = request.sampling;
     if !(1..=MOST_TAKES).contains(&request.takes) {
-        return Err(EngineError::Request(format!("{} takes asked for; 1 to {MOST_TAKES} are possible", request.takes)));
+        return Err(EngineError::Request(format!(
+            "{} takes asked for; 1 to {MOST_TAKES} are possible",
+            request.takes
+        )));
     }
     if !(temperature.is_finite() && temperature >= 0.0) {
-        return Err(EngineError::Request(format!("a temperature of {temperature} makes no sense; use 0 to 2")));
+        return Err(EngineError::Request(format!(
+            "a temperature of {temperature} makes no sense; use 0 to 2"
+        )));
     }
     if !(top_p > 0.0 && top_p <= 1.0) {
         return Err(EngineError::Request(format!("top_p is {top_p}; it must lie above 0 and not above 1")));
@@ -186,7 +191,10 @@ impl StreamGuide<'_, '_> {
                 let start = self.clock.beat(note.start);
                 let duration = self.clock.beat(note.start + note.duration) - start;
                 let (pitch, velocity, instrument) = (note.pitch, note.velocity, note.instrument);
-                Some(TakeEvent::Note { take, note: BeatNote { start, duration, pitch, velocity, instrument } })
+                Some(TakeEvent::Note {
+                    take,
+                    note: BeatNote { start, duration, pitch, velocity, instrument },
+                })
             }
             Event::Reached(time) => Some(TakeEvent::Reached { take, beat: self.clock.beat(time) }),
             // The answer keeps the phrase's tempo and meter.

@@ -39,10 +39,12 @@ impl Spelling {
         match (self.encoding.as_str(), self.version) {
             ("beat", beat::VERSION) => Ok(Box::new(Beat)),
             ("text", 1) => Ok(Box::new(Text)),
-            (name @ ("beat" | "text"), version) => {
-                Err(format!("version {version} of the encoding `{name}` is not known to this build; update Continuo"))
+            (name @ ("beat" | "text"), version) => Err(format!(
+                "version {version} of the encoding `{name}` is not known to this build; update Continuo"
+            )),
+            (name, _) => {
+                Err(format!("the encoding `{name}` is not known to this build (it knows beat and text)"))
             }
-            (name, _) => Err(format!("the encoding `{name}` is not known to this build (it knows beat and text)")),
         }
     }
 }
@@ -64,7 +66,10 @@ pub(crate) fn embedded() -> Result<Inner, EngineError> {
 
 pub(crate) fn folder(dir: &Path) -> Result<Inner, EngineError> {
     if !dir.is_dir() {
-        return Err(problem(dir, "is not a folder; give the folder that holds config.json and model.safetensors"));
+        return Err(problem(
+            dir,
+            "is not a folder; give the folder that holds config.json and model.safetensors",
+        ));
     }
     let model = Gpt2::open(dir)?;
     let spelling = spelling_of(dir, &model)?;
@@ -105,7 +110,8 @@ fn join(place: &Path, name: String, model: Gpt2, spelling: &Spelling) -> Result<
 }
 
 fn parse<T: serde::de::DeserializeOwned>(place: &Path, bytes: &[u8]) -> Result<T, EngineError> {
-    serde_json::from_slice(bytes).map_err(|error| problem(place, &format!("is not what it should be: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| problem(place, &format!("is not what it should be: {error}")))
 }
 
 fn problem(path: &Path, reason: &str) -> EngineError {

@@ -1,5 +1,6 @@
 //! The embedded model answers whatever it is given: on the boundary, inside the
 //! window, the same every time.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use continuo_engine::{
     Ending, Engine, EngineError, Instrument, Meter, Note, Request, Sampling, Score, TakeEvent, Tempo, Window,
@@ -84,7 +85,8 @@ fn ten_thousand_notes_are_answered() {
     check(&request(phrase(10_000, Instrument::PIANO), 10_000.0, 10_004.0));
     // All in one bar: nothing can be dropped at a bar line.
     let mut dense = Score::new(480);
-    dense.notes = (0..10_000).map(|n| note(n % 1900, 24, u8::try_from(n % 128).unwrap(), Instrument::PIANO)).collect();
+    dense.notes =
+        (0..10_000).map(|n| note(n % 1900, 24, u8::try_from(n % 128).unwrap(), Instrument::PIANO)).collect();
     dense.normalize();
     check(&request(dense, 4.0, 8.0));
 }

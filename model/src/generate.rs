@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
+use crate::ModelError;
 use crate::gpt2::{Cache, Gpt2};
 use crate::sampling::{Sampler, Sampling};
-use crate::ModelError;
 
 /// Leads one take: says which ids may come next and hears which one came.
 pub trait Guide {

@@ -58,7 +58,7 @@ impl Sampler {
             return self.likeliest();
         }
         self.keep_top_k();
-        self.to_probabilities();
+        self.weigh();
         self.keep_top_p();
         self.draw()
     }
@@ -80,8 +80,8 @@ impl Sampler {
         }
     }
 
-    /// Softmax of logits / temperature.
-    fn to_probabilities(&mut self) {
+    /// Turns logits into probabilities: softmax of logits / temperature.
+    fn weigh(&mut self) {
         let top = self.candidates.iter().map(|c| c.0).fold(f32::NEG_INFINITY, f32::max);
         let mut sum = 0.0;
         for (weight, _) in &mut self.candidates {
@@ -150,8 +150,8 @@ mod tests {
     }
 
     const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 7 };
-    /// ln of 0.5, 0.3, 0.15, 0.05.
-    const LOGITS: [f32; 4] = [-0.693_147, -1.203_973, -1.897_12, -2.995_732];
+    /// ln of 50, 30, 15 and 5: shares of 100.
+    const LOGITS: [f32; 4] = [3.912_023, 3.401_197, 2.708_050, 1.609_438];
 
     #[test]
     #[expect(clippy::single_range_in_vec_init, reason = "a set of one range")]
