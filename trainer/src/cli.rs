@@ -33,7 +33,7 @@ pub enum Command {
     /// Turn text or token ids back into MIDI files
     Decode(convert::DecodeArgs),
     /// Train a model on folders of MIDI files
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Measure a model on folders of MIDI files
     Eval(train::eval::EvalArgs),
     /// Let a model answer a phrase

@@ -1,6 +1,6 @@
 //! `continuo encode` and `continuo decode`.
 //!
-//! - [`folder`]: a whole folder, in parallel, resumable, with a list of what was
+//! - `folder`: a whole folder, in parallel, resumable, with a list of what was
 //!   refused.
 
 mod folder;
@@ -212,6 +212,9 @@ fn run(places: &Places, direction: &Direction<'_>) -> anyhow::Result<Outcome> {
             places.output.display(),
             places.output.join(name).display()
         );
+    }
+    if files::same(input, &places.output) {
+        bail!("OUT is the file to read, {}; name another, or it would be overwritten", input.display());
     }
     one_file(places, direction)
 }

@@ -111,6 +111,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     written.with_context(place)
 }
 
+/// Whether two paths lead to one file that exists.
+#[must_use]
+pub fn same(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
 /// A name in the same folder that nothing else has: hidden, and not one that
 /// [`walk`] is ever asked for.
 #[must_use]

@@ -1,6 +1,6 @@
 //! `continuo generate`: a phrase in, takes out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
@@ -108,8 +108,7 @@ fn read_phrase(args: &GenerateArgs) -> anyhow::Result<Score> {
     if args.output.is_dir() {
         bail!("{} is a folder; -o names the MIDI file to write", args.output.display());
     }
-    let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
-    if same(prompt, &args.output) {
+    if files::same(prompt, &args.output) {
         bail!("-o is the phrase itself; name another file, or it would be overwritten");
     }
     let phrase = midi::read(&files::read(prompt)?)
@@ -222,8 +221,8 @@ fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<Be
     if args.json {
         let Sampling { temperature, top_k, top_p, seed } = request.sampling;
         let about = json!({
-            "output": args.output, "model": engine.name(), "seed": seed, "temperature": temperature,
-            "top_k": top_k, "top_p": top_p, "from_beat": request.window.from, "until_beat": request.window.until,
+            "output": args.output, "model": engine.name(), "seed": seed,
+            "temperature": crate::shortest(temperature), "top_k": top_k, "top_p": crate::shortest(top_p), "from_beat": request.window.from, "until_beat": request.window.until,
             "phrase_notes": request.phrase.notes.len(), "take_notes": counts,
         });
         crate::print(&format!("{about}\n"));
@@ -231,9 +230,10 @@ fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<Be
     }
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
     eprintln!(
-        "{}: {} bars from beat {} on, {} notes (seed {}, {})",
+        "{}: {} {} from beat {} on, {} notes (seed {}, {})",
         args.output.display(),
         args.bars,
+        if args.bars == 1 { "bar" } else { "bars" },
         request.window.from,
         counts.join(" + "),
         args.seed,

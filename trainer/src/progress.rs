@@ -65,7 +65,7 @@ impl Progress {
         let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= PLAIN_EVERY {
             *last = Instant::now();
-            eprintln!("{done} of {} {} {message}", self.total, self.what);
+            eprintln!("{}", format!("{done} of {} {} {message}", self.total, self.what).trim_end());
         }
     }
 

@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         if self.state.step.is_multiple_of(METRICS_EVERY) {
             self.record(&json!({
                 "step": self.state.step, "loss": loss, "smoothed": smoothed,
-                "learning_rate": report.learning_rate, "gradient_norm": report.gradient_norm,
+                "learning_rate": crate::shortest(report.learning_rate), "gradient_norm": report.gradient_norm,
                 "tokens_per_second": self.tokens_per_second(), "elapsed": self.state.elapsed,
             }))?;
         }

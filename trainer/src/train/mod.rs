@@ -55,7 +55,7 @@ pub struct TrainArgs {
     /// Go on with the run in --out; its settings need not be repeated
     #[arg(long)]
     pub resume: bool,
-    /// How music is spelled [default: beat]
+    /// How music is spelled [default: beat, or as the base model]
     #[arg(long, value_enum)]
     pub encoding: Option<EncodingName>,
     /// The model's size [default: small]
@@ -73,7 +73,7 @@ pub struct TrainArgs {
     /// A model folder to fine-tune in place of starting from nothing
     #[arg(long, value_name = "DIR")]
     pub base: Option<PathBuf>,
-    /// Ids the model looks at [default: 512]
+    /// Ids the model looks at [default: 512, or fewer where the base model has fewer]
     #[arg(long)]
     pub context: Option<usize>,
     /// Rows a step [default: 8]

@@ -1,14 +1,16 @@
 //! From what was typed to what a run needs: defaults with their reasons, and what
 //! a resumed run may and may not change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use continuo_model::Config;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
 use crate::train::TrainArgs;
+use crate::train::eval::encoding_of;
 
 /// Layers, heads and width by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,6 +49,24 @@ pub struct Shape {
     pub heads: usize,
     /// Width of the residual stream.
     pub width: usize,
+}
+
+/// What a base model decides.
+struct Base {
+    encoding: EncodingName,
+    shape: Shape,
+    positions: usize,
+}
+
+impl Base {
+    fn open(folder: &Path) -> anyhow::Result<Self> {
+        let config = Config::open(&folder.join("config.json"))?;
+        Ok(Self {
+            encoding: encoding_of(folder)?,
+            shape: Shape { layers: config.n_layer, heads: config.n_head, width: config.n_embd },
+            positions: config.n_positions,
+        })
+    }
 }
 
 /// When training ends.
@@ -109,11 +129,12 @@ impl Settings {
         if args.folders.is_empty() {
             bail!("name at least one folder of MIDI files, for example: continuo train music/ --out model/");
         }
-        let named = args.size.unwrap_or(Size::Small).shape();
+        let base = args.base.as_deref().map(Base::open).transpose()?;
+        let named = base.as_ref().map_or_else(|| args.size.unwrap_or(Size::Small).shape(), |b| b.shape);
         let settings = Self {
             folders: args.folders.clone(),
             manifest: args.manifest.clone(),
-            encoding: args.encoding.unwrap_or(EncodingName::Beat),
+            encoding: args.encoding.unwrap_or(base.as_ref().map_or(EncodingName::Beat, |b| b.encoding)),
             shape: Shape {
                 layers: args.layers.unwrap_or(named.layers),
                 heads: args.heads.unwrap_or(named.heads),
@@ -121,7 +142,7 @@ impl Settings {
             },
             base: args.base.clone(),
             // About 8 bars of a song: a phrase, its answer, and what led to it.
-            context: args.context.unwrap_or(512),
+            context: args.context.unwrap_or(base.as_ref().map_or(512, |b| b.positions.min(512))),
             // 4,096 ids a step: small enough for many steps in an hour on a CPU.
             batch: args.batch.unwrap_or(8),
             budget: args.budget(),

@@ -56,7 +56,7 @@ pub fn grid(score: &Score, tick: u32) -> u64 {
     (u64::from(tick) * 24 + ticks_per_beat / 2) / ticks_per_beat
 }
 
-/// Hashes of all runs of [`SHINGLE`] notes: onset differences on the grid and, drums
+/// Hashes of all runs of 16 notes: onset differences on the grid and, drums
 /// apart, intervals. Equal music gives equal hashes in any key and at any place.
 #[must_use]
 pub fn shingles(score: &Score) -> Vec<u64> {

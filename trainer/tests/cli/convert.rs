@@ -108,6 +108,7 @@ fn beginners_are_told_what_to_do() {
         (&["encode", "empty", "out"], "no file whose name ends in exactly .mid"),
         (&["encode", "in", "file.txt"], "file.txt is a file; name a folder"),
         (&["encode", "in/a.mid", "empty"], "empty is a folder"),
+        (&["encode", "in/a.mid", "in/../in/a.mid"], "would be overwritten"),
         (&["encode", "file.txt", "out.txt"], "is it the right file?"),
         (&["decode", "in/a.mid", "out.mid"], "in/a.mid"),
         (&["decode", "file.txt", "out.mid", "--encoding", "beat"], "not a token id"),

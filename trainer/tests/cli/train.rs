@@ -86,6 +86,32 @@ fn a_tiny_model_is_trained_measured_described_and_read_back() {
 }
 
 #[test]
+fn a_model_is_fine_tuned_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "base", "--steps", "2"]);
+    // Encoding, shape and context are the base model's without being repeated.
+    check(
+        root,
+        &["train", "music/part0", "--base", "base", "--out", "tuned", "--steps", "1", "--batch", "2"],
+        0,
+    );
+    let config = |model: &str| fs::read_to_string(root.join(model).join("config.json")).unwrap();
+    assert_eq!(config("base"), config("tuned"));
+    let card = fs::read_to_string(root.join("tuned/README.md")).unwrap();
+    assert!(card.contains("1 layers, 2 heads and width 16") && card.contains("Fine-tuned from"), "{card}");
+}
+
+#[test]
+fn an_error_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = check(folder.path(), &["model", "info", "nowhere"], 1);
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    assert!(said.starts_with("error: nowhere/config.json: "), "{said}");
+}
+
+#[test]
 fn a_resumed_run_ends_in_the_same_weights_bit_by_bit() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -102,6 +128,34 @@ fn a_resumed_run_ends_in_the_same_weights_bit_by_bit() {
     let weights = |run: &str| read(&format!("{run}/{checkpoint}"));
     assert_eq!(weights("whole").len(), weights("halved").len());
     assert!(tensors(&weights("whole")) == tensors(&weights("halved")));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_ends_with_130() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    let mut run = Command::new(env!("CARGO_BIN_EXE_continuo"))
+        .args([TINY, &["--out", "run", "--steps", "1000000"]].concat())
+        .current_dir(root)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("held-out loss")), "training began");
+    let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("continuo train --resume --out run")), "{rest:?}");
+    let checkpoints = fs::read_dir(root.join("run/checkpoints")).unwrap();
+    let names: Vec<String> =
+        checkpoints.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.is_empty() && names.len() <= 2, "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("step-")), "nothing half-written: {names:?}");
 }
 
 /// A safetensors file without its header, whose entries come in any order.
