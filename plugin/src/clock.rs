@@ -74,6 +74,8 @@ pub struct HostTime {
     pub numerator: Option<i32>,
     /// Lower number of the meter.
     pub denominator: Option<i32>,
+    /// The bar line at or before `beats`; not every host is right about it.
+    pub bar_line: Option<f64>,
     /// Beginning and end of the active loop in beats.
     pub cycle: Option<(f64, f64)>,
 }
@@ -104,8 +106,10 @@ pub struct Span {
     pub jump: Option<Jump>,
     /// Beats a minute.
     pub tempo: f64,
-    /// The meter; bars are counted from beat 0.
+    /// The meter.
     pub meter: Meter,
+    /// A bar line; all others are whole bars away from it.
+    pub bar_line: f64,
     /// The host's active loop.
     pub cycle: Option<(f64, f64)>,
 }
@@ -150,6 +154,8 @@ pub struct Clock {
     sample_rate: f64,
     tempo: f64,
     meter: Meter,
+    /// A bar line of the host's, less than a bar from beat 0.
+    bar_line: f64,
     /// Where our own clock stands.
     free: f64,
     /// Where the last span ended.
@@ -166,6 +172,7 @@ impl Default for Clock {
             sample_rate: 48_000.0,
             tempo: DEFAULT_TEMPO,
             meter: Meter::COMMON,
+            bar_line: 0.0,
             free: 0.0,
             last: None,
             restarted: false,
@@ -212,6 +219,7 @@ impl Clock {
         if let Some(tempo) = host.tempo.filter(|t| t.is_finite() && (1.0..=10_000.0).contains(t)) {
             self.tempo = tempo;
         }
+        let old_meter = self.meter;
         if host.numerator.is_some() {
             self.meter = Meter::new(host.numerator, host.denominator);
         }
@@ -231,6 +239,10 @@ impl Clock {
             Some(_) => None,
             None => Some(Jump { from: start, left: timeline }),
         };
+        let goes_on = jump.is_none() && old_meter == self.meter;
+        if timeline == Timeline::Host {
+            self.bar_line = self.find_bar_line(start, host.bar_line, goes_on);
+        }
         Span {
             timeline,
             start,
@@ -240,8 +252,22 @@ impl Clock {
             jump,
             tempo: self.tempo,
             meter: self.meter,
+            bar_line: if timeline == Timeline::Host { self.bar_line } else { 0.0 },
             cycle: host.cycle.filter(|(a, b)| timeline == Timeline::Host && a.is_finite() && b > a),
         }
+    }
+
+    /// A bar line, reduced to less than a bar from beat 0: the host's if it can be
+    /// one; else, where time goes on, the one known; else beat 0.
+    fn find_bar_line(&self, beat: f64, told: Option<f64>, goes_on: bool) -> f64 {
+        let bar = self.meter.bar();
+        let known = if goes_on { self.bar_line } else { 0.0 };
+        let possible = told.filter(|line| line.is_finite() && (-1e-6..bar).contains(&(beat - line)));
+        let Some(line) = possible else { return known };
+        let line = line.rem_euclid(bar);
+        let line = if bar - line < 1e-6 { 0.0 } else { line };
+        // Inside a block the framework guesses, counting bars from beat 0.
+        if goes_on && line < 1e-6 { known } else { line }
     }
 
     /// The host's position, less what it may be too late, if only that makes time go
@@ -344,6 +370,25 @@ mod tests {
     }
 
     #[test]
+    fn bar_lines_are_the_hosts_where_they_can_be() {
+        let mut clock = Clock::default();
+        let mut line = |beats: f64, told: f64, numerator: i32| {
+            let (numerator, denominator) = (Some(numerator), Some(4));
+            let host = HostTime { bar_line: Some(told), numerator, denominator, ..rolling(beats) };
+            only(clock.advance(&host, 2400)).bar_line
+        };
+        // Ardour tells of a bar line ahead.
+        assert_eq!(line(0.0, 4.0, 4), 0.0);
+        // A meter change in mid-bar made beat 9.5 a bar line.
+        assert_eq!(line(9.5, 9.5, 3), 0.5);
+        // The framework's guess inside a block, and a host that has gone silent.
+        assert_eq!(line(9.6, 9.0, 3), 0.5);
+        assert_eq!(line(9.7, 900.0, 3), 0.5);
+        assert_eq!(line(9.8, 9.8, 4), 9.8_f64.rem_euclid(4.0));
+        assert_eq!(line(80.0, 80.0, 4), 0.0);
+    }
+
+    #[test]
     fn a_split_added_twice_is_taken_off_again() {
         let mut clock = Clock::default();
         clock.advance(&rolling(0.0), 240);
@@ -372,6 +417,7 @@ mod tests {
             tempo: Some(0.0),
             numerator: Some(-3),
             denominator: Some(5),
+            bar_line: Some(f64::INFINITY),
             cycle: Some((1.0, f64::NAN)),
         };
         let span = only(clock.advance(&host, 64));

@@ -182,6 +182,7 @@ fn host_time(transport: &Transport) -> HostTime {
         numerator: transport.time_sig_numerator,
         denominator: transport.time_sig_denominator,
         doubt: 0,
+        bar_line: transport.bar_start_pos_beats,
         cycle: transport.loop_range_beats(),
     }
 }

@@ -71,6 +71,8 @@ pub struct Ask {
     pub start: f64,
     /// Meter there.
     pub meter: Meter,
+    /// A bar line.
+    pub bar_line: f64,
     /// Tempo there, beats a minute.
     pub tempo: f64,
     /// Length in bars.

@@ -209,8 +209,8 @@ impl Performer {
         let unit = 4.0 / f64::from(span.meter.denominator);
         let (start, grid) = match settings.start {
             Start::Now => (at, Grid::Any),
-            Start::Beat => (next_multiple(at, unit, span.step), Grid::Beats(unit)),
-            Start::Bar => (next_multiple(at, span.meter.bar(), span.step), Grid::Beats(span.meter.bar())),
+            Start::Beat => (next_line(span, at, unit), Grid::Beats(unit)),
+            Start::Bar => (next_line(span, at, span.meter.bar()), Grid::Beats(span.meter.bar())),
         };
         let mut ask = Ask {
             id: self.playback.id().next_trigger(),
@@ -218,6 +218,7 @@ impl Performer {
             at,
             start,
             meter: span.meter,
+            bar_line: span.bar_line,
             tempo: span.tempo,
             bars: settings.bars,
             takes: settings.takes,
@@ -344,9 +345,10 @@ impl Performer {
     }
 }
 
-/// The first multiple of `unit` after a beat, to half a sample.
-fn next_multiple(beat: f64, unit: f64, step: f64) -> f64 {
-    (((beat + step / 2.0) / unit).floor() + 1.0) * unit
+/// The first beat after `beat`, to half a sample, that is whole units from a bar line.
+fn next_line(span: &Span, beat: f64, unit: f64) -> f64 {
+    let units = (beat + span.step / 2.0 - span.bar_line) / unit;
+    span.bar_line + (units.floor() + 1.0) * unit
 }
 
 fn emit(port: &mut impl Port, span: &Span, sound: Sound) {

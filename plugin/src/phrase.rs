@@ -145,7 +145,7 @@ impl Phrase {
         self.close(ask.at);
         let bar = ask.meter.bar();
         let first = self.notes.iter().map(|n| n.start).reduce(f64::min).unwrap_or(ask.start);
-        let origin = (first / bar + 1e-9).floor() * bar;
+        let origin = ask.bar_line + ((first - ask.bar_line) / bar + 1e-9).floor() * bar;
         let score = self.score(origin, ask);
         let from = answer_from(score.beats(score.end()), ask.start - origin, bar);
         let until = from + f64::from(ask.bars) * bar;
@@ -218,6 +218,7 @@ mod tests {
             at,
             start,
             meter: Meter::COMMON,
+            bar_line: 0.0,
             tempo: 120.0,
             bars: 2,
             takes: 1,
@@ -273,6 +274,14 @@ mod tests {
         phrase.hear(ToWorker::Break { beat: 102.5 });
         let prompt = phrase.prompt(&ask(1.2, 2.0));
         assert_eq!((prompt.window.from, prompt.offset), (6.0, -4.0));
+    }
+
+    #[test]
+    fn tick_0_is_one_of_the_hosts_bar_lines() {
+        let mut phrase = Phrase::default();
+        phrase.hear(on(4.0, 0, 60, true));
+        let prompt = phrase.prompt(&Ask { bar_line: 3.5, ..ask(6.9, 7.5) });
+        assert_eq!((prompt.offset, prompt.window.from, prompt.score.notes[0].start), (3.5, 4.0, 480));
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn ask(id: AnswerId, at: f64, start: f64, takes: usize, span: &Span) -> Ask {
         at,
         start,
         meter: Meter::COMMON,
+        bar_line: 0.0,
         tempo: 120.0,
         bars: 4,
         takes,

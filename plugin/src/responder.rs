@@ -174,6 +174,7 @@ impl Responder {
             start: prompt.window.from + prompt.offset,
             end: prompt.window.until + prompt.offset,
             bar: ask.meter.bar(),
+            bar_line: ask.bar_line,
             seed,
             again: prompt.again,
             temperature: ask.temperature,

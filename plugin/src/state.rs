@@ -36,6 +36,8 @@ pub struct Answer {
     pub end: f64,
     /// The length of a bar in beats.
     pub bar: f64,
+    /// A bar line.
+    pub bar_line: f64,
     /// The seed it was made with.
     pub seed: u64,
     /// How often the same phrase had been answered before.
@@ -95,7 +97,7 @@ impl Answer {
         if !(self.bar.is_finite() && self.bar > 0.0) {
             self.bar = 4.0;
         }
-        if !(self.start.is_finite() && self.end.is_finite()) {
+        if !(self.start.is_finite() && self.end.is_finite() && self.bar_line.is_finite()) {
             *self = Self::default();
         }
     }

@@ -30,9 +30,9 @@ use crate::state::Session;
 pub type ContinuoEditor = EguiEditor<Window>;
 
 /// The window's size at first, and the least it can have.
-const SIZE: (f32, f32) = (760.0, 470.0);
+const SIZE: (f32, f32) = (760.0, 450.0);
 /// The room below the roll.
-const CONTROLS: f32 = 186.0;
+const CONTROLS: f32 = 160.0;
 /// Between two pictures.
 const FRAME_TIME: Duration = Duration::from_millis(33);
 
@@ -177,7 +177,8 @@ impl Window {
             widgets::press(ui, setter, &params.clear, vec2(74.0, 46.0), theme::FIELD, theme::TEXT, help);
             ui.add_space(10.0);
             takes(ui, params, setter, session);
-            ui.with_layout(Layout::right_to_left(Align::Min), |ui| self.model(ui));
+            ui.add_space(10.0);
+            self.model(ui);
         });
     }
 
@@ -186,14 +187,18 @@ impl Window {
             Some(ModelState::Ready(name)) => name.clone(),
             _ => "none".to_owned(),
         };
-        widgets::captioned(ui, &format!("Model: {name}"), |ui| {
-            let edit = TextEdit::singleline(&mut self.folder)
-                .hint_text("built in; or a model folder's path")
-                .margin(vec2(8.0, 5.0))
-                .desired_width(220.0);
-            if ui.add(edit).lost_focus() {
-                self.folder.trim().clone_into(&mut self.params.model_path.write());
-            }
+        let width = ui.available_width().min(260.0);
+        ui.scope(|ui| {
+            ui.set_max_width(width);
+            widgets::captioned(ui, &format!("Model: {name}"), |ui| {
+                let edit = TextEdit::singleline(&mut self.folder)
+                    .hint_text("built in, or type a folder")
+                    .margin(vec2(8.0, 5.0))
+                    .desired_width(width);
+                if ui.add(edit).lost_focus() {
+                    self.folder.trim().clone_into(&mut self.params.model_path.write());
+                }
+            });
         });
     }
 

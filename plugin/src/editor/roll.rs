@@ -41,6 +41,7 @@ pub(super) fn show(ui: &mut Ui, size: Vec2, view: &View<'_>) {
     if bars.is_empty() {
         let hint = "Play a phrase, then press Answer";
         painter.text(rect.center(), Align2::CENTER_CENTER, hint, FontId::proportional(15.0), theme::MUTED);
+        return;
     }
     for note in &bars {
         frame.note(&painter, note);
@@ -86,8 +87,9 @@ fn range(view: &View<'_>, notes: &[Bar], bar: f64) -> (f64, f64) {
     let first = notes.iter().map(|n| n.0).chain(ends.map(|e| e.0)).reduce(f64::min);
     let last = notes.iter().map(|n| n.1).chain(ends.map(|e| e.1)).reduce(f64::max);
     let (Some(first), Some(last)) = (first, last) else { return (0.0, EMPTY_BARS * bar) };
-    let from = ((first + 1e-6) / bar).floor() * bar;
-    let until = ((last - 1e-6) / bar).ceil() * bar;
+    let line = view.session.answer.as_ref().map_or(0.0, |a| a.bar_line);
+    let from = line + ((first - line + 1e-6) / bar).floor() * bar;
+    let until = line + ((last - line - 1e-6) / bar).ceil() * bar;
     (from, until.max(from + 2.0 * bar))
 }
 

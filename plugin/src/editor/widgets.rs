@@ -2,8 +2,8 @@
 //! that it can be recorded and undone there.
 
 use egui::{
-    Align2, Color32, CursorIcon, FontId, Id, Key, Rect, Response, RichText, Sense, TextEdit, Ui, Vec2, pos2,
-    vec2,
+    Align2, Color32, CursorIcon, FontId, Id, Key, Label, Rect, Response, RichText, Sense, TextEdit, Ui, Vec2,
+    pos2, vec2,
 };
 use nice_plug::prelude::*;
 
@@ -26,7 +26,7 @@ pub(super) struct Typing {
 pub(super) fn captioned<R>(ui: &mut Ui, caption: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 3.0;
-        ui.label(RichText::new(caption).small().color(theme::MUTED));
+        ui.add(Label::new(RichText::new(caption).small().color(theme::MUTED)).truncate());
         add(ui)
     })
     .inner
