@@ -26,19 +26,22 @@ use continuo_engine::worker::{ModelState, Worker};
 use nice_plug::params::Params;
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
+use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 
 use crate::clock::HostTime;
 use crate::link::{Shared, TO_PLAYER, TO_WORKER};
 use crate::params::ContinuoParams;
 use crate::performer::{Event, Performer, Port, Settings};
-use crate::responder::{Responder, Status};
+use crate::responder::{Responder, Status, View};
 
 /// The plugin.
 pub struct Continuo {
     params: Arc<ContinuoParams>,
     shared: Arc<Shared>,
     status: Arc<Mutex<Status>>,
+    /// Asks the editor for a new picture.
+    repaint: RepaintNotifier,
     performer: Performer,
     splits: Splits,
     /// Waits for the first activation: a host that only looks at the plugin's
@@ -54,11 +57,12 @@ impl Default for Continuo {
         let status = Arc::new(Mutex::new(Status::default()));
         let (to_worker, inbox) = rtrb::RingBuffer::new(TO_WORKER);
         let (ring, from_worker) = rtrb::RingBuffer::new(TO_PLAYER);
-        let responder =
-            Responder::new(Arc::clone(&params), Arc::clone(&shared), Arc::clone(&status), inbox, ring);
+        let repaint = RepaintNotifier::new();
+        let view = View { status: Arc::clone(&status), repaint: repaint.clone() };
+        let responder = Responder::new(Arc::clone(&params), Arc::clone(&shared), view, inbox, ring);
         let performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
         let (splits, responder) = (Splits::default(), Some(responder));
-        Self { params, shared, status, performer, splits, responder, worker: None }
+        Self { params, shared, status, repaint, performer, splits, responder, worker: None }
     }
 }
 
@@ -109,7 +113,8 @@ impl Plugin for Continuo {
     }
 
     fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(Arc::clone(&self.params), Arc::clone(&self.shared), Arc::clone(&self.status))
+        let view = View { status: Arc::clone(&self.status), repaint: self.repaint.clone() };
+        editor::create(Arc::clone(&self.params), Arc::clone(&self.shared), view)
     }
 
     fn filter_state(state: &mut PluginState) {

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 
 use continuo_engine::worker::{Composer, Worker};
 use continuo_engine::{BeatNote, Ending, Instrument, Request, TakeEvent};
+use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 
 use super::*;
 use crate::link::{TO_PLAYER, TO_WORKER};
-use crate::responder::{Responder, Status};
+use crate::responder::{Responder, Status, View};
 
 const RATE: f64 = 48_000.0;
 const SAMPLES_PER_BEAT: u64 = 24_000;
@@ -93,8 +94,8 @@ impl Rig {
         let status = Arc::new(Mutex::new(Status::default()));
         let (to_worker, inbox) = rtrb::RingBuffer::new(TO_WORKER);
         let (ring, from_worker) = rtrb::RingBuffer::new(TO_PLAYER);
-        let responder =
-            Responder::new(Arc::clone(&params), Arc::clone(&shared), Arc::clone(&status), inbox, ring);
+        let view = View { status: Arc::clone(&status), repaint: RepaintNotifier::new() };
+        let responder = Responder::new(Arc::clone(&params), Arc::clone(&shared), view, inbox, ring);
         let mut performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
         performer.configure(48_000.0, true);
         let settings = Settings { takes: 2, bars: 1, ..Settings::read(&params) };

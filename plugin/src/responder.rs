@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use continuo_engine::worker::{Client, ModelState, Source};
 use continuo_engine::{BeatNote, Ending, Request, Sampling, TakeEvent};
 use nice_plug::prelude::*;
+use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer};
 
@@ -30,6 +31,15 @@ pub struct Status {
     pub latency: Option<Duration>,
 }
 
+/// What the inference thread shows the editor.
+pub struct View {
+    /// In words and numbers.
+    pub status: Arc<Mutex<Status>>,
+    /// Asks for a new picture. The window looks at this on a timer of its own, so
+    /// it goes on even where the window system loses a request to redraw.
+    pub repaint: RepaintNotifier,
+}
+
 /// An answer wanted or in the making.
 struct Job {
     ask: Ask,
@@ -45,7 +55,7 @@ struct Job {
 pub struct Responder {
     params: Arc<ContinuoParams>,
     shared: Arc<Shared>,
-    status: Arc<Mutex<Status>>,
+    view: View,
     inbox: Consumer<ToWorker>,
     ring: Producer<ToPlayer>,
     /// What the ring had no room for yet.
@@ -65,14 +75,14 @@ impl Responder {
     pub fn new(
         params: Arc<ContinuoParams>,
         shared: Arc<Shared>,
-        status: Arc<Mutex<Status>>,
+        view: View,
         inbox: Consumer<ToWorker>,
         ring: Producer<ToPlayer>,
     ) -> Self {
         Self {
             params,
             shared,
-            status,
+            view,
             inbox,
             ring,
             outbox: VecDeque::new(),
@@ -184,7 +194,7 @@ impl Responder {
             takes: vec![Vec::new(); takes],
         };
         self.params.saved.with(|session| session.answer = Some(answer));
-        let mut status = self.status.lock();
+        let mut status = self.view.status.lock();
         (status.thinking, status.error, status.latency) = (true, None, None);
         drop(status);
         self.job = Some(job);
@@ -197,7 +207,7 @@ impl Responder {
     }
 
     fn model_name(&self) -> String {
-        match &self.status.lock().model {
+        match &self.view.status.lock().model {
             Some(ModelState::Ready(name)) => name.clone(),
             _ => String::new(),
         }
@@ -211,7 +221,7 @@ impl Responder {
         let note = PlayNote { start, end: start + note.duration.max(1e-6), channel, key, velocity };
         let (id, since) = (job.ask.id, job.since.take());
         if let Some(since) = since {
-            self.status.lock().latency = Some(since.elapsed());
+            self.view.status.lock().latency = Some(since.elapsed());
         }
         self.params.saved.with(|session| {
             if let Some(answer) = session.answer.as_mut().filter(|a| a.id == id) {
@@ -233,13 +243,14 @@ impl Client for Responder {
             ModelState::Ready(name) => nice_log!("Answering with {name}"),
             ModelState::Loading => {}
         }
-        self.status.lock().model = Some(state);
+        self.view.status.lock().model = Some(state);
     }
 
     fn tend(&mut self) {
         self.restore();
         self.listen();
         self.flush();
+        self.view.repaint.request_repaint();
     }
 
     fn next(&mut self) -> Option<Request> {
@@ -265,7 +276,7 @@ impl Client for Responder {
     }
 
     fn ended(&mut self, result: Result<Ending, String>) {
-        let mut status = self.status.lock();
+        let mut status = self.view.status.lock();
         status.thinking = false;
         if let Err(error) = result {
             nice_error!("No answer: {error}");

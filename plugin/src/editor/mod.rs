@@ -16,14 +16,13 @@ use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::prelude::*;
 use nice_plug_egui::baseview::HandlerError;
 use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame as WindowFrame, NiceEguiApp, RepaintNotifier,
-    create_egui_editor,
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame as WindowFrame, NiceEguiApp, create_egui_editor,
 };
 use parking_lot::Mutex;
 
 use crate::link::Shared;
 use crate::params::{ContinuoParams, Mode, Start};
-use crate::responder::Status;
+use crate::responder::{Status, View};
 use crate::state::Session;
 
 /// The plugin's editor.
@@ -49,23 +48,18 @@ pub struct Window {
 
 /// An editor for a plugin instance.
 #[must_use]
-pub fn create(
-    params: Arc<ContinuoParams>,
-    shared: Arc<Shared>,
-    status: Arc<Mutex<Status>>,
-) -> Option<ContinuoEditor> {
+pub fn create(params: Arc<ContinuoParams>, shared: Arc<Shared>, view: View) -> Option<ContinuoEditor> {
     let size = LogicalSize::new(SIZE.0, SIZE.1);
     let mut resize = ResizeHint::RESIZABLE;
     resize.size_constraints = SizeConstraints::Logical { min_size: Some(size), max_size: None };
-    let settings = EguiNiceSettings::new().with_tile("Continuo").with_resize_hint(resize);
+    let settings = EguiNiceSettings::new()
+        .with_tile("Continuo")
+        .with_resize_hint(resize)
+        .with_repaint_poll_interval(FRAME_TIME);
+    let View { status, repaint } = view;
     let typing = widgets::Typing::default();
     let window = Window { params, shared, status, gui: None, typing, folder: String::new() };
-    create_egui_editor(
-        EguiEditorState::from_size(size.cast::<f64>(), 1.0),
-        RepaintNotifier::new(),
-        settings,
-        window,
-    )
+    create_egui_editor(EguiEditorState::from_size(size.cast::<f64>(), 1.0), repaint, settings, window)
 }
 
 impl NiceEguiApp for Window {
@@ -106,7 +100,8 @@ impl NiceEguiApp for Window {
             ui.add_space(2.0);
             self.chance(ui, &setter);
         });
-        ui.request_repaint_after(FRAME_TIME);
+        // Should the inference thread not run, which asks for new pictures otherwise.
+        ui.request_repaint_after(8 * FRAME_TIME);
     }
 
     fn editor_closed(&mut self) {
@@ -195,8 +190,12 @@ impl Window {
                     .hint_text("built in, or type a folder")
                     .margin(vec2(8.0, 5.0))
                     .desired_width(width);
-                if ui.add(edit).lost_focus() {
+                let response = ui.add(edit);
+                if response.lost_focus() {
                     self.folder.trim().clone_into(&mut self.params.model_path.write());
+                } else if !response.has_focus() {
+                    // A project may have been loaded.
+                    self.folder.clone_from(&self.params.model_path.read());
                 }
             });
         });

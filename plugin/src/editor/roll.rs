@@ -10,6 +10,8 @@ use crate::state::Session;
 const LEAST_KEYS: f32 = 25.0;
 /// An answer further away than this many bars from what is being played is not shown.
 const FAR_BARS: f64 = 24.0;
+/// Room for the names of the octaves.
+const GUTTER: f32 = 16.0;
 /// Bars shown when there is nothing to show.
 const EMPTY_BARS: f64 = 8.0;
 
@@ -36,7 +38,9 @@ pub(super) fn show(ui: &mut Ui, size: Vec2, view: &View<'_>) {
     let bars = notes(view);
     let bar = view.session.answer.as_ref().map_or(4.0, |a| a.bar);
     let (from, until) = range(view, &bars, bar);
-    let frame = Frame::new(rect.shrink2(vec2(10.0, 8.0)), from, until, &bars);
+    let mut inner = rect.shrink2(vec2(10.0, 8.0));
+    inner.min.x += GUTTER;
+    let frame = Frame::new(inner, from, until, &bars);
     frame.grid(&painter, bar, answer_start(view));
     if bars.is_empty() {
         let hint = "Play a phrase, then press Answer";
@@ -131,8 +135,8 @@ impl Frame {
             if self.rect.y_range().contains(y) {
                 painter.hline(self.rect.x_range(), y, Stroke::new(1.0, theme::FIELD));
                 painter.text(
-                    pos2(self.rect.left() - 6.0, y),
-                    Align2::LEFT_BOTTOM,
+                    pos2(self.rect.left() - 5.0, y),
+                    Align2::RIGHT_CENTER,
                     format!("C{}", i16::from(octave) / 12 - 1),
                     FontId::proportional(10.0),
                     theme::MUTED.gamma_multiply(0.8),
