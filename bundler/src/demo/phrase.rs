@@ -13,6 +13,10 @@ pub(crate) const SAMPLE_RATE: f64 = 48_000.0;
 /// A coarser grid would shift the answers' notes when they are written down.
 const LEAST_TICKS: u16 = 480;
 
+/// The quickest tempo a host offers, 960 beats a minute, in microseconds a beat. A
+/// file may ask for millions, at which a bar is shorter than a sample.
+const QUICKEST: u32 = 62_500;
+
 /// A note that is held past a line by less than this many beats ends on it.
 const HELD_OVER: f64 = 0.125;
 
@@ -42,6 +46,9 @@ impl Phrase {
 
     fn new(path: &Path, score: Score, bpm: Option<f64>) -> Self {
         let mut score = refined(score);
+        for tempo in &mut score.tempos {
+            tempo.micros_per_beat = tempo.micros_per_beat.max(QUICKEST);
+        }
         if let Some(bpm) = bpm {
             score.tempos = vec![Tempo { tick: 0, micros_per_beat: micros(bpm) }];
         }
@@ -113,6 +120,14 @@ mod tests {
         assert_eq!((phrase.score.notes[0].start, phrase.end()), (480, 1.5));
         assert_eq!(phrase.timeline.bar_at(3.0).numerator, 3);
         assert_eq!(phrase.timeline.sample_at(1.0), 28_800.0);
+    }
+
+    #[test]
+    fn a_tempo_of_millions_is_played_as_quickly_as_a_host_can() {
+        let mut score = Score::new(480);
+        score.tempos = vec![Tempo { tick: 0, micros_per_beat: 1 }];
+        let phrase = Phrase::new(Path::new("x.mid"), score, None);
+        assert_eq!(phrase.timeline.tempo_at(0.0), 960.0);
     }
 
     #[test]

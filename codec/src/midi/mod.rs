@@ -1,14 +1,14 @@
 //! Standard MIDI files to scores and back.
 //!
-//! [`read`] takes what a DAW would take: types 0, 1 and 2, bare or wrapped in
-//! RIFF, and files that are damaged but can be salvaged. [`write()`] and
+//! [`read`] takes what a DAW would take: files of any type, bare or wrapped in
+//! RIFF, and those that are damaged but can be salvaged. [`write()`] and
 //! [`write_tracks`] give type 1 files.
 //!
 //! What reading decides:
 //! - Tempo and meter count from whichever track holds them; of several on one
 //!   tick the last counts. A tempo of 0, a numerator of 0 and a denominator
 //!   above 128 are passed over.
-//! - Tracks sound together, also those of a type 2 file.
+//! - Tracks sound together, also those of a type 2 file or of a type there is not.
 //! - A note-off ends the oldest open note of its track, channel and pitch; a
 //!   note that is never closed ends with its track.
 //! - A note's instrument is the drum kit on channel 10, elsewhere the program its
@@ -49,14 +49,6 @@ pub enum MidiError {
         offset: usize,
         /// How many bytes it has.
         found: usize,
-    },
-    /// A type other than 0, 1 and 2.
-    #[error("MIDI file type {format} (byte {offset}) is unknown; types 0, 1 and 2 can be read")]
-    Format {
-        /// Where the type stands.
-        offset: usize,
-        /// The type.
-        format: u16,
     },
     /// A resolution of 0, or SMPTE frames at a rate there is none of.
     #[error("the time division {division:#06x} (byte {offset}) means no number of ticks a beat")]

@@ -98,10 +98,8 @@ impl Header {
         let Some((_, body)) = chunk(file, start) else { return Err(short) };
         // A length below 6 is a slip that players forgive.
         let Some(data) = file.get(start + 8..start + 14) else { return Err(short) };
-        let format = u16::from_be_bytes([data[0], data[1]]);
-        if format > 2 {
-            return Err(MidiError::Format { offset: start + 8, format });
-        }
+        // The type is not looked at: it only says how tracks relate, and they sound
+        // together whatever it says.
         let division = u16::from_be_bytes([data[4], data[5]]);
         let grid = Grid::of(division).ok_or(MidiError::Division { offset: start + 12, division })?;
         Ok(Self { grid, end: body.end.max(start + 14) })
