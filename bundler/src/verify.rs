@@ -145,7 +145,7 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     };
     run_shown(deny().args(["check", "licenses", "bans", "sources"]))?;
     if within(FETCH_LIMIT, deny().args(["fetch", "db"]))? {
-        return run_shown(deny().args(["check", "--disable-fetch", "advisories"]));
+        return run_shown(deny().args(["--offline", "check", "advisories"]));
     }
     println!("note: the advisory database cannot be reached, so known vulnerabilities were NOT checked");
     Ok(())
