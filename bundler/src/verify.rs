@@ -134,8 +134,10 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     let tools = workspace.target.join("tools");
     let deny = tools.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
     if !installed(&deny) {
+        // Unoptimised it takes seconds more to run and minutes less to build.
         let mut command = workspace.cargo();
-        command.args(["install", "--locked", "cargo-deny", "--version", DENY_VERSION, "--root"]).arg(&tools);
+        command.args(["install", "--debug", "--locked", "cargo-deny", "--version", DENY_VERSION]);
+        command.arg("--root").arg(&tools);
         run_shown(&mut command)?;
     }
     let deny = || {
