@@ -14,6 +14,12 @@ const DRIFT_BEATS: f64 = 1.0 / 64.0;
 /// Pushes exact halves of a sample to one side whatever the last bits of the
 /// host's position are, so that the block size never decides where a note falls.
 const TIE_SAMPLES: f64 = 1.0 / 1024.0;
+/// A bar line this far ahead of the position is none of a host's split blocks.
+const AHEAD_BEATS: f64 = 0.5;
+/// A host that so many blocks in a row told of bar lines ahead does not know them.
+const AHEAD_BLOCKS: u32 = 8;
+/// Ticks a beat of hosts that tell their position in whole ticks (Ardour).
+const HOST_TICKS: f64 = 1920.0;
 /// How far our own clock moves on when the transport has been rolling in between:
 /// far enough that no answer given before sounds again.
 const FREE_GAP_BARS: f64 = 4096.0;
@@ -156,6 +162,9 @@ pub struct Clock {
     meter: Meter,
     /// A bar line of the host's, less than a bar from beat 0.
     bar_line: f64,
+    /// How many blocks in a row the host's bar line lay ahead, up to [`AHEAD_BLOCKS`]:
+    /// from then on it is not listened to.
+    ahead: u32,
     /// Where our own clock stands.
     free: f64,
     /// Where the last span ended.
@@ -173,6 +182,7 @@ impl Default for Clock {
             tempo: DEFAULT_TEMPO,
             meter: Meter::COMMON,
             bar_line: 0.0,
+            ahead: 0,
             free: 0.0,
             last: None,
             restarted: false,
@@ -230,7 +240,10 @@ impl Clock {
             self.free = ((self.free / bar).ceil() + FREE_GAP_BARS) * bar;
         }
         let step = self.tempo / 60.0 / self.sample_rate;
-        let start = beats.map_or(self.free, |beats| self.undoubted(beats, f64::from(host.doubt) * step));
+        let start = beats.map_or(self.free, |beats| {
+            let beats = self.undoubted(beats, f64::from(host.doubt) * step);
+            self.unrounded(beats)
+        });
         let restarted = std::mem::take(&mut self.restarted);
         let jump = match self.last {
             Some((left, from)) if restarted || left != timeline || (from - start).abs() > DRIFT_BEATS => {
@@ -239,9 +252,14 @@ impl Clock {
             Some(_) => None,
             None => Some(Jump { from: start, left: timeline }),
         };
-        let goes_on = jump.is_none() && old_meter == self.meter;
         if timeline == Timeline::Host {
-            self.bar_line = self.find_bar_line(start, host.bar_line, goes_on);
+            let known = match jump {
+                _ if old_meter == self.meter => self.bar_line,
+                None => changed_at(start, self.bar_line, old_meter).rem_euclid(self.meter.bar()),
+                Some(_) => 0.0,
+            };
+            let goes_on = jump.is_none() && old_meter == self.meter;
+            self.bar_line = self.find_bar_line(start, host.bar_line, known, goes_on);
         }
         Span {
             timeline,
@@ -258,16 +276,31 @@ impl Clock {
     }
 
     /// A bar line, reduced to less than a bar from beat 0: the host's if it can be
-    /// one; else, where time goes on, the one known; else beat 0.
-    fn find_bar_line(&self, beat: f64, told: Option<f64>, goes_on: bool) -> f64 {
+    /// one and the host has not shown that it does not know; else the one known.
+    fn find_bar_line(&mut self, beat: f64, told: Option<f64>, known: f64, goes_on: bool) -> f64 {
         let bar = self.meter.bar();
-        let known = if goes_on { self.bar_line } else { 0.0 };
-        let possible = told.filter(|line| line.is_finite() && (-1e-6..bar).contains(&(beat - line)));
+        let told = told.filter(|line| line.is_finite());
+        if self.ahead < AHEAD_BLOCKS {
+            self.ahead = if told.is_some_and(|line| line > beat + AHEAD_BEATS) { self.ahead + 1 } else { 0 };
+        }
+        let possible = told.filter(|line| self.ahead < AHEAD_BLOCKS && (-1e-6..bar).contains(&(beat - line)));
         let Some(line) = possible else { return known };
         let line = line.rem_euclid(bar);
         let line = if bar - line < 1e-6 { 0.0 } else { line };
         // Inside a block the framework guesses, counting bars from beat 0.
         if goes_on && line < 1e-6 { known } else { line }
+    }
+
+    /// Some hosts round their position to whole ticks, which is many samples; where
+    /// time goes on, our own count within the tick is the better one.
+    fn unrounded(&self, beats: f64) -> f64 {
+        let Some((Timeline::Host, expected)) = self.last else { return beats };
+        let ticks = beats * HOST_TICKS;
+        let whole = (ticks - ticks.round()).abs() < 1e-6;
+        if self.restarted || !whole || (beats - expected).abs() > DRIFT_BEATS {
+            return beats;
+        }
+        expected.clamp(beats - 0.5 / HOST_TICKS, beats + 0.5 / HOST_TICKS)
     }
 
     /// The host's position, less what it may be too late, if only that makes time go
@@ -282,6 +315,15 @@ impl Clock {
         self.excess = nearest.filter(|excess| off(excess) <= DRIFT_BEATS).unwrap_or(0.0);
         beats - self.excess
     }
+}
+
+/// Where the meter changed, which was noticed at `beat`: on a bar line of the old
+/// meter, if that was just passed, else on one of its units.
+fn changed_at(beat: f64, bar_line: f64, old: Meter) -> f64 {
+    let unit = 4.0 / f64::from(old.denominator);
+    let last = |step: f64| bar_line + ((beat - bar_line + 1e-3) / step).floor() * step;
+    let line = last(old.bar());
+    if beat - line < unit { line } else { last(unit) }
 }
 
 /// The sample at which a span runs over its loop's end, and the beat it goes on at.
@@ -405,6 +447,40 @@ mod tests {
         assert_eq!(only(clock.advance(&fits, 240)).start, 0.02);
         let seek = HostTime { doubt: 720, tempo: Some(60.0), ..rolling(4.0) };
         assert_eq!(only(clock.advance(&seek, 240)).start, 4.0);
+    }
+
+    #[test]
+    fn a_host_that_does_not_know_its_bar_lines_is_counted_for() {
+        // Ardour tells the bar's number times its length: 4/4 for a bar, then 3/4.
+        let mut clock = Clock::default();
+        for block in 0..400_u32 {
+            let beat = f64::from(block) * 0.04;
+            let (numerator, told) =
+                if beat < 4.0 { (4, 4.0) } else { (3, (2.0 + ((beat - 4.0) / 3.0).floor()) * 3.0) };
+            let (numerator, denominator) = (Some(numerator), Some(4));
+            let host = HostTime { bar_line: Some(told), numerator, denominator, ..rolling(beat) };
+            let span = only(clock.advance(&host, 960));
+            let wanted = if beat < 4.0 { 0.0 } else { 1.0 };
+            assert!((span.bar_line - wanted).abs() < 1e-6, "beat {beat}: {span:?}");
+        }
+    }
+
+    #[test]
+    fn a_position_rounded_to_ticks_is_counted_on_within_the_tick() {
+        let (mut clock, step) = (Clock::default(), 97.0 / 60.0 / 48_000.0);
+        let rounded = |beat: f64| (beat * 1920.0).round() / 1920.0;
+        for block in 0..500_u32 {
+            let beat = f64::from(block * 1024) * step;
+            let host = HostTime { tempo: Some(97.0), ..rolling(rounded(beat)) };
+            let span = only(clock.advance(&host, 1024));
+            assert!((span.start - beat).abs() < step / 1024.0, "block {block}: {span:?}");
+        }
+        // What is more than a tick's rounding is the host's word again.
+        let on = HostTime { tempo: Some(97.0), ..rolling(rounded(500.0 * 1024.0 * step) + 2.0 / 1920.0) };
+        let span = only(clock.advance(&on, 1024));
+        assert!((span.start - on.beats.unwrap()).abs() <= 0.5 / 1920.0 + 1e-12);
+        let seek = HostTime { tempo: Some(97.0), ..rolling(2.0) };
+        assert_eq!(only(clock.advance(&seek, 1024)).start, 2.0);
     }
 
     #[test]
