@@ -138,7 +138,6 @@ impl From<MidiError> for Refusal {
             MidiError::NoHeader { offset }
             | MidiError::NotRmid { offset }
             | MidiError::ShortHeader { offset, .. }
-            | MidiError::Format { offset, .. }
             | MidiError::Division { offset, .. }
             | MidiError::NoTracks { offset }
             | MidiError::TooLong { offset, .. } => Some(*offset),
