@@ -151,7 +151,7 @@ mod tests {
 
     const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 7 };
     /// ln of 50, 30, 15 and 5: shares of 100.
-    const LOGITS: [f32; 4] = [3.912_023, 3.401_197, 2.708_050, 1.609_438];
+    const LOGITS: [f32; 4] = [3.912_023, 3.401_197, 2.708_05, 1.609_438];
 
     #[test]
     #[expect(clippy::single_range_in_vec_init, reason = "a set of one range")]

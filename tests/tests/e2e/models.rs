@@ -1,7 +1,7 @@
 //! Model folders that are missing or broken: the plugin loads, says nothing wrong,
 //! and lets everything through.
 
-use crate::scene::{RING, after_phrase, ask, at, hanging, host};
+use crate::scene::{RING, after_phrase, answer, ask, at, hanging, host};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -22,12 +22,43 @@ fn the_phrase_passes_and_nothing_hangs() {
     }
 }
 
+/// Names a file with a state to load, for the test below in a process of its own.
+const STATE: &str = "CONTINUO_TEST_STATE";
+
+#[test]
+fn a_saved_answer_is_heard_again() {
+    let state = match std::env::var_os(STATE) {
+        Some(file) => fs::read(file).unwrap(),
+        None => answer(host(at(240.0)), 1, 3).save().unwrap(),
+    };
+    let mut host = host(at(240.0));
+    host.load(&state).unwrap();
+    host.seek(3.875);
+    host.play();
+    host.run_to_beat(8.0 + RING).unwrap();
+    assert!(!host.answered().is_empty());
+    assert!(hanging(&host).is_empty());
+}
+
+#[test]
+fn a_project_re_opens_without_its_model() {
+    let folder = folder(&[("state", &answer(host(at(240.0)), 1, 3).save().unwrap())]);
+    let absent = folder.path().join("absent");
+    again("models::a_saved_answer_is_heard_again", &absent, Some(&folder.path().join("state")));
+}
+
 fn check(folder: &Path) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "models::the_phrase_passes_and_nothing_hangs", "--nocapture"])
-        .env("CONTINUO_MODEL", folder)
-        .output()
-        .unwrap();
+    again("models::the_phrase_passes_and_nothing_hangs", folder, None);
+}
+
+/// Runs a test of this program in a process of its own.
+fn again(test: &str, folder: &Path, state: Option<&Path>) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env("CONTINUO_MODEL", folder);
+    if let Some(state) = state {
+        command.env(STATE, state);
+    }
+    let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", folder.display());
     assert!(out.contains("1 passed"), "{out}");
