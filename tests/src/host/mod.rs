@@ -1,0 +1,203 @@
+//! The host: loads the built plugin, rolls a transport, sends and hears messages.
+//!
+//! Everything runs on the calling thread, block by block, as fast as the plugin
+//! allows ([`Pacing::Free`]) or no faster than the music ([`Pacing::Realtime`]).
+//! Blocks end where the tempo, the meter or the loop changes, as hosts have it.
+
+//!
+//! A [`Host`]'s methods lie with what they are about: parameters, the transport and
+//! its messages, running block by block, life cycle and state.
+
+mod life;
+mod params;
+mod run;
+mod transport;
+
+use crate::instance::{self, Callbacks, Instance};
+pub use crate::instance::{NotePort, Param};
+use crate::message::{Dialect, Message};
+use crate::notes::Heard;
+use crate::timeline::Timeline;
+use anyhow::{Context, Result};
+use clack_extensions::render::RenderMode;
+use clack_host::prelude::*;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::Instant;
+
+/// The audio ports asked of the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Audio {
+    /// Stereo in, stereo out.
+    #[default]
+    Stereo,
+    /// No audio at all.
+    None,
+}
+
+/// What the plugin is told about time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Render {
+    /// A bounce: the plugin may take its time.
+    #[default]
+    Offline,
+    /// Playing: it may not.
+    Realtime,
+}
+
+/// How fast the host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pacing {
+    /// As fast as the plugin allows.
+    #[default]
+    Free,
+    /// No faster than the music.
+    Realtime,
+}
+
+/// How a host is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The sizes of the blocks in samples, used in turn.
+    pub blocks: Vec<u32>,
+    /// Audio ports.
+    pub audio: Audio,
+    /// Offline or real time, as told to the plugin.
+    pub render: Render,
+    /// How fast the host runs.
+    pub pacing: Pacing,
+    /// How notes are sent.
+    pub dialect: Dialect,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            blocks: vec![512],
+            audio: Audio::Stereo,
+            render: Render::Offline,
+            pacing: Pacing::Free,
+            dialect: Dialect::Clap,
+        }
+    }
+}
+
+/// A loaded `.clap` file.
+pub struct Bundle {
+    entry: PluginEntry,
+    id: CString,
+    name: String,
+}
+
+impl Bundle {
+    /// Loads a `.clap` file and takes its first plugin.
+    ///
+    /// # Errors
+    /// When the file cannot be loaded or holds no plugin.
+    pub fn load(path: &Path) -> Result<Self> {
+        // SAFETY: loading runs the file's own initialisers; it is the plugin that
+        // was built from this workspace, which has none that misbehave.
+        let entry = unsafe { PluginEntry::load(path) }
+            .with_context(|| format!("{} cannot be loaded as a CLAP plugin", path.display()))?;
+        let factory = entry.get_plugin_factory().context("the bundle has no plugin factory")?;
+        let descriptor = factory.plugin_descriptors().next().context("the bundle holds no plugin")?;
+        let id = descriptor.id().context("the plugin has no id")?.to_owned();
+        let name = descriptor.name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { entry, id, name })
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A host with one new instance, active, its transport stopped at beat 0.
+    ///
+    /// # Errors
+    /// When the plugin cannot be created or refuses the settings.
+    pub fn host(&self, settings: Settings, timeline: Timeline) -> Result<Host> {
+        let info = HostInfo::new("Continuo test host", "Continuo", "", env!("CARGO_PKG_VERSION"))?;
+        let mut instance =
+            Instance::new(|_| Default::default(), |_| Default::default(), &self.entry, &self.id, &info)
+                .context("the plugin cannot be created")?;
+        let channels = if settings.audio == Audio::Stereo { 2 } else { 0 };
+        instance::select_layout(&mut instance, channels)?;
+        let render =
+            if settings.render == Render::Offline { RenderMode::Offline } else { RenderMode::Realtime };
+        instance::set_render(&mut instance, render)?;
+        let params = instance::params(&mut instance);
+        let mut host = Host {
+            processor: None,
+            instance,
+            params,
+            largest: settings.blocks.iter().copied().max().unwrap_or(1).max(1),
+            settings,
+            timeline,
+            transport: Transport::default(),
+            clock: 0,
+            turn: 0,
+            began: None,
+            inputs: BTreeMap::new(),
+            releases: Vec::new(),
+            heard: Vec::new(),
+            pressed: None,
+            answered: None,
+            clean: true,
+        };
+        host.activate()?;
+        Ok(host)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Transport {
+    playing: bool,
+    /// Samples from beat 0.
+    position: u64,
+    /// In samples: from, to.
+    looped: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    Message(Message),
+    Param(ClapId, f64),
+}
+
+/// One instance of the plugin and everything around it.
+///
+/// Dropping it destroys the instance at once, whatever it is doing.
+pub struct Host {
+    // Dropped before the instance, which cannot go while this is there.
+    processor: Option<PluginAudioProcessor<Callbacks>>,
+    instance: Instance,
+    params: Vec<Param>,
+    settings: Settings,
+    largest: u32,
+    timeline: Timeline,
+    transport: Transport,
+    clock: u64,
+    turn: usize,
+    began: Option<(Instant, u64)>,
+    inputs: BTreeMap<u64, Vec<Input>>,
+    /// Parameters that were pressed and go back in the next block.
+    releases: Vec<ClapId>,
+    heard: Vec<Heard>,
+    pressed: Option<Instant>,
+    answered: Option<Instant>,
+    clean: bool,
+}
+
+/// A position as a whole number of samples; negative ones are 0.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, as wanted")]
+pub(crate) fn frames(position: f64) -> u64 {
+    position as u64
+}
+
+/// Exact for 2^53 samples: five thousand years at 48 kHz.
+#[expect(clippy::cast_precision_loss, reason = "exact for every reachable position")]
+fn float(samples: u64) -> f64 {
+    samples as f64
+}
