@@ -77,7 +77,8 @@ impl<'a> Roll<'a> {
         let end = |note: &Note| score.beats(note.start.saturating_add(note.duration));
         let last = answers().map(end).fold(session.trigger, f64::max);
         // A note that rings on need not be seen to its end.
-        let last = last.min(session.until + bar);
+        let rings = last > session.until + 0.5;
+        let last = if rings { last.min(session.until + bar) } else { session.until };
         let to = timeline.bar_line_from(last - 1e-3).max(from + bar);
         let shown = score.notes.iter().filter(|note| end(note) > from).chain(answers());
         let (low, high) = range(shown.map(|note| note.pitch));
