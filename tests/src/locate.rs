@@ -1,7 +1,7 @@
 //! Where the built plugin and the built command line are.
 //!
 //! `CONTINUO_BUNDLE` and `CONTINUO_CLI` name them (`cargo verify` sets both);
-//! without these variables they are looked for where a build puts them.
+//! without these variables the newest of those that a build has put in place is taken.
 
 use anyhow::{Context, Result, bail};
 use std::env;
@@ -48,7 +48,8 @@ fn find(variable: &str, what: &str, places: &[PathBuf]) -> Result<PathBuf> {
         }
         bail!("{variable} says {}, where nothing is; build it with: {BUILD}", path.display());
     }
-    places.iter().find(|path| path.exists()).cloned().with_context(|| {
+    let newest = |path: &&PathBuf| path.metadata().and_then(|data| data.modified()).ok();
+    places.iter().filter(|path| path.exists()).max_by_key(newest).cloned().with_context(|| {
         let places: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
         format!("the {what} has not been built (looked at {}); build it with: {BUILD}", places.join(" and "))
     })

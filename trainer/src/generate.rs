@@ -43,22 +43,22 @@ pub struct GenerateArgs {
     /// How many answers, 1 to 8
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub takes: u8,
-    /// How long an answer is, in bars
+    /// How long an answer is, in bars, 1 to 256
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BARS)))]
     pub bars: u32,
     /// Where it begins: the next bar line or the next beat after the phrase
     #[arg(long, value_enum, default_value_t = Start::Bar)]
     pub start: Start,
-    /// Boldness: 0 always takes the likeliest, 1 is as bold as the music trained on
+    /// Boldness: 0 always takes the likeliest, 1 is as bold as the music trained on [default: 0.95]
     #[arg(long, allow_negative_numbers = true)]
     pub temperature: Option<f32>,
-    /// Choose among so many likeliest only; 0 chooses among all
+    /// Choose among so many likeliest only; 0 chooses among all [default: 0]
     #[arg(long)]
     pub top_k: Option<usize>,
-    /// Choose among the likeliest that together reach this probability; 1 chooses among all
+    /// Choose among the likeliest that together reach this probability; 1 chooses among all [default: 0.97]
     #[arg(long, allow_negative_numbers = true)]
     pub top_p: Option<f32>,
-    /// Another number, another answer
+    /// Another number, another answer (the plugin knows those to 9999)
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// A model folder in place of the built-in model

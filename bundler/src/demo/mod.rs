@@ -11,7 +11,7 @@ use crate::build::Profile;
 use crate::bundle;
 use crate::preflight::{self, Need};
 use crate::workspace::Workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use continuo_codec::midi::{Track, write_tracks};
 use continuo_tests::host::Bundle;
 use phrase::Phrase;
@@ -26,20 +26,23 @@ pub(crate) struct Args {
     /// The MIDI file to answer [default: a piano phrase of the repository's own].
     #[arg(long, value_name = "FILE.mid")]
     phrase: Option<PathBuf>,
+    /// The same without the option's name.
+    #[arg(value_name = "FILE.mid", conflicts_with = "phrase")]
+    file: Option<PathBuf>,
     /// The folder for `continuation.mid` and `continuation.png`.
     #[arg(long, value_name = "DIR", default_value = "continuo-demo")]
     out: PathBuf,
-    /// How many answers to ask for.
+    /// How many answers to ask for, 1 to 8.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=8))]
     takes: u8,
-    /// How many bars an answer has.
+    /// How many bars an answer has, 1 to 16.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     bars: u8,
-    /// The same seed gives the same answers.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9999))]
+    /// The same seed gives the same answers; 1 to 9999.
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9999))]
     seed: u16,
-    /// Play at this many beats a minute, whatever the file says.
-    #[arg(long, value_name = "BPM", value_parser = tempo)]
+    /// Play at this many beats a minute, 10 to 960, whatever the file says.
+    #[arg(long, allow_negative_numbers = true, value_name = "BPM", value_parser = tempo)]
     tempo: Option<f64>,
     /// Where the answer starts.
     #[arg(long, value_enum, default_value_t = Start::Bar)]
@@ -84,7 +87,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     // What the user gave is looked at before anything takes long.
     let phrase = Phrase::read(&phrase_path(args, &workspace), args.tempo)?;
-    fs::create_dir_all(&args.out).with_context(|| format!("{} cannot be made", args.out.display()))?;
+    if args.out.is_file() {
+        bail!("{} is a file; --out names a folder", args.out.display());
+    }
     let clap = plugin(args, &workspace)?;
     let bundle = Bundle::load(&clap)?;
     println!();
@@ -92,8 +97,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     report::plugin(bundle.name(), &clap);
     let session = Session::play(&bundle, &phrase, args)?;
     report::session(&phrase, &session, args);
+    if session.answer().is_none() {
+        bail!("the plugin gave no answer; what it logged above says why");
+    }
+    fs::create_dir_all(&args.out).with_context(|| format!("{} cannot be made", args.out.display()))?;
     for file in write(args, &phrase, &session)? {
         report::file(&file);
+    }
+    if session.takes.iter().any(|take| take.hanging > 0) {
+        bail!("notes were left hanging");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,12 +114,12 @@ fn phrase_path(args: &Args, workspace: &Workspace) -> PathBuf {
     let own = || {
         ["assets", "phrases", "piano.mid"].iter().fold(workspace.root.clone(), |path, part| path.join(part))
     };
-    args.phrase.clone().unwrap_or_else(own)
+    args.phrase.clone().or_else(|| args.file.clone()).unwrap_or_else(own)
 }
 
 fn plugin(args: &Args, workspace: &Workspace) -> Result<PathBuf> {
     if args.no_build {
-        return continuo_tests::locate::bundle();
+        return continuo_tests::locate::bundle().context("leave out --no-build to have it built");
     }
     preflight::check(Need::Plugin)?;
     Ok(bundle::plugins(workspace, Profile::Release, &[])?.clap)

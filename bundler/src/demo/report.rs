@@ -10,6 +10,9 @@ use std::path::Path;
 /// Rounding to whole samples moves a note by half of one at the most.
 const EXACT: f64 = 0.51;
 
+/// A beat heard at a whole sample may lie so much before the line it stands on.
+const ROUNDED: f64 = 1e-3;
+
 fn line(label: &str, text: &str) {
     println!("{label:<12}{text}");
 }
@@ -20,8 +23,8 @@ fn plural(count: usize, word: &str) -> String {
 
 /// Bar and beat as musicians count them.
 fn place(timeline: &Timeline, beat: f64) -> String {
-    let bar = timeline.bar_at(beat);
-    let shown = format!("{:.3}", beat - bar.start + 1.0);
+    let bar = timeline.bar_at(beat + ROUNDED);
+    let shown = format!("{:.3}", (beat - bar.start).max(0.0) + 1.0);
     let shown = shown.trim_end_matches('0').trim_end_matches('.');
     format!("bar {}, beat {shown}", bar.index + 1)
 }
@@ -37,7 +40,7 @@ fn summary(phrase: &Phrase) -> String {
         return "no notes at all; the plugin is asked to begin from nothing".to_owned();
     }
     let instruments: BTreeSet<_> = notes.iter().map(|note| note.instrument).collect();
-    let bars = usize::try_from(phrase.timeline.bar_at(phrase.end() - 1e-3).index).unwrap_or(0) + 1;
+    let bars = usize::try_from(phrase.timeline.bar_at(phrase.end() - ROUNDED).index).unwrap_or(0) + 1;
     let first = phrase.timeline.bar_at(0.0);
     let changes = |count: usize| if count > 1 { " (changing)" } else { "" };
     format!(
@@ -106,15 +109,28 @@ fn described(phrase: &Phrase, take: &Take) -> String {
     let notes = plural(take.notes.len(), "note");
     let Some(first) = take.first else { return notes };
     let end = take.notes.iter().map(|note| note.start + note.duration).max().unwrap_or(0);
-    let last = phrase.timeline.bar_at(phrase.score.beats(end) - 1e-3).index + 1;
+    let last = phrase.timeline.bar_at(phrase.score.beats(end) - ROUNDED).index + 1;
     let ended = match take.hanging {
         0 => "all ended".to_owned(),
         hanging => format!("{hanging} NEVER ENDED"),
     };
-    format!("{notes}, bars {} to {last}, {ended}", phrase.timeline.bar_at(first).index + 1)
+    format!("{notes}, bars {} to {last}, {ended}", phrase.timeline.bar_at(first + ROUNDED).index + 1)
 }
 
 /// Tells of a file that was written.
 pub(crate) fn file(path: &Path) {
     line("Wrote", &path.display().to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_rounded_to_before_its_line_is_told_on_it() {
+        let timeline = Timeline::new(48_000.0);
+        assert_eq!(place(&timeline, 4.0 - 1e-5), "bar 2, beat 1");
+        assert_eq!(place(&timeline, 4.0), "bar 2, beat 1");
+        assert_eq!(place(&timeline, 3.9), "bar 1, beat 4.9");
+    }
 }

@@ -89,7 +89,7 @@ struct ManifestLine {
 /// Licence and origin by file.
 type Manifest = BTreeMap<PathBuf, ManifestLine>;
 
-fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
+pub(crate) fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let text =
         String::from_utf8(files::read(path)?).with_context(|| format!("{} is not UTF-8", path.display()))?;
@@ -190,7 +190,7 @@ fn write_music(card: &mut String, corpus: &Corpus, manifest: &Manifest) -> anyho
     }
     writeln!(
         card,
-        "\nLeft out: {}; {} held-out files were near-duplicates of training files and trained on.\n",
+        "\nLeft out: {}; {} held-out pieces moved to training for being near-duplicates of pieces there.\n",
         corpus.left_out(),
         corpus.near_duplicates
     )?;
@@ -202,12 +202,12 @@ fn write_settings(card: &mut String, state: &State) -> anyhow::Result<()> {
     let budget = match settings.budget {
         Budget::Steps(steps) => format!("{steps} steps"),
         Budget::Epochs(epochs) => format!("{epochs} epochs"),
-        Budget::Minutes(minutes) => format!("{minutes} minutes"),
+        Budget::Minutes(minutes) => format!("At most {minutes} minutes"),
     };
     let best = state.best.map_or(String::new(), |b| format!("; the best, of step {}, was kept", b.step));
     writeln!(
         card,
-        "## Settings\n\n{budget}: {} steps in {:.0} minutes{best}. Rows of {} ids, {} rows a step. AdamW, learning rate \
+        "## Settings\n\n{budget}: {} steps, {:.0} minutes of training{best}. Rows of {} ids, {} rows a step. AdamW, learning rate \
          {} after {} steps of rise, half a cosine down to a tenth; weight decay {}, dropout {}, seed {}. \
          Transposed by up to {} semitones, loudness varied.\n",
         state.step,

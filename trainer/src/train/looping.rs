@@ -86,6 +86,8 @@ impl<'a> Run<'a> {
         } else {
             (None, Settings::new(args)?)
         };
+        // A manifest that cannot be read is told now rather than after the training.
+        settings.manifest.as_deref().map(card::read_manifest).transpose()?;
         let encoding = settings.encoding.encoding();
         let corpus = corpus::read(&settings.folders, encoding.as_ref(), settings.held_out)?;
         let chunks = |held_out: bool| -> Vec<Vec<u32>> {

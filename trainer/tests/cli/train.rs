@@ -192,3 +192,14 @@ fn what_cannot_be_trained_is_told() {
     let said = check(root, &["train", "--resume", "--out", "there"], 1);
     assert!(said.contains("no longer hold the music"), "{said}");
 }
+
+#[test]
+fn a_bad_manifest_is_told_before_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    music(folder.path());
+    fs::write(folder.path().join("bad.jsonl"), "not JSON\n").unwrap();
+    let said =
+        check(folder.path(), &[TINY, &["--out", "m", "--steps", "4", "--manifest", "bad.jsonl"]].concat(), 1);
+    assert!(said.contains("bad.jsonl") && said.contains("license"), "{said}");
+    assert!(!folder.path().join("m/checkpoints").exists(), "{said}");
+}
