@@ -89,7 +89,7 @@ struct ManifestLine {
 /// Licence and origin by file.
 type Manifest = BTreeMap<PathBuf, ManifestLine>;
 
-pub(crate) fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
+fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let text =
         String::from_utf8(files::read(path)?).with_context(|| format!("{} is not UTF-8", path.display()))?;
@@ -129,6 +129,14 @@ fn parts(corpus: &Corpus, manifest: &Manifest) -> BTreeMap<(String, String), Par
         part.origins.extend(known.map(|line| line.source.clone()).filter(|s| !s.is_empty()));
     }
     parts
+}
+
+/// Reads the manifest, if there is one, to tell early if it cannot be read.
+///
+/// # Errors
+/// What is wrong with it, and in which line.
+pub fn check(manifest: Option<&Path>) -> anyhow::Result<()> {
+    manifest.map(read_manifest).transpose().map(drop)
 }
 
 /// The model card.

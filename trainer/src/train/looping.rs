@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
             (None, Settings::new(args)?)
         };
         // A manifest that cannot be read is told now rather than after the training.
-        settings.manifest.as_deref().map(card::read_manifest).transpose()?;
+        card::check(settings.manifest.as_deref())?;
         let encoding = settings.encoding.encoding();
         let corpus = corpus::read(&settings.folders, encoding.as_ref(), settings.held_out)?;
         let chunks = |held_out: bool| -> Vec<Vec<u32>> {
