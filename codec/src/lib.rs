@@ -4,17 +4,20 @@
 //! - [`score`]: the score all conversions pass through.
 //! - [`midi`]: standard MIDI files to scores and back.
 //! - [`encoding`]: the trait every encoding keeps, and what a model needs of it.
+//! - [`limits`]: what an answer is held to: scale, range, grid and their like.
 //! - [`beat`]: Continuo's own encoding, in bars and beats.
 //! - [`text`]: MIDI Gen AI's text encoding, byte for byte.
 #![forbid(unsafe_code)]
 
 pub mod beat;
 pub mod encoding;
+pub mod limits;
 pub mod midi;
 pub mod score;
 pub mod text;
 
 pub use beat::Beat;
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
+pub use limits::{Density, Limits, Placement, Rhythm, Scale};
 pub use score::{Instrument, Meter, Note, Score, Tempo};
 pub use text::Text;

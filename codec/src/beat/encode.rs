@@ -47,7 +47,7 @@ pub(super) fn prompt(score: &Score, before: f64, from: u32) -> Result<Prompt, En
 }
 
 /// The score, sorted; an error for what no encoding could mean.
-fn checked(score: &Score) -> Result<Cow<'_, Score>, EncodingError> {
+pub(super) fn checked(score: &Score) -> Result<Cow<'_, Score>, EncodingError> {
     let error = |what: String| Err(EncodingError::Score(what));
     if score.ticks_per_beat == 0 {
         return error("it has 0 ticks a beat; give it a resolution of 1 or more".into());
@@ -74,6 +74,15 @@ fn checked(score: &Score) -> Result<Cow<'_, Score>, EncodingError> {
     let mut score = score.clone();
     score.normalize();
     Ok(Cow::Owned(score))
+}
+
+impl Sound {
+    /// A note as ids have it.
+    pub(super) fn of(note: &Note, grid: Grid) -> Self {
+        let instrument = note.instrument.index();
+        let duration = if instrument == KIT { 0 } else { nearest_duration(grid.step(note.duration)) };
+        Self { instrument, pitch: note.pitch, duration, level: byte(u32::from(note.velocity / 4)) }
+    }
 }
 
 /// What is left of a score to be written.
@@ -222,11 +231,7 @@ impl<'a> Encoder<'a> {
                 return;
             }
             self.notes = rest;
-            let instrument = note.instrument.index();
-            let duration =
-                if instrument == KIT { 0 } else { nearest_duration(self.grid.step(note.duration)) };
-            let sound =
-                Sound { instrument, pitch: note.pitch, duration, level: byte(u32::from(note.velocity / 4)) };
+            let sound = Sound::of(note, self.grid);
             self.writer.note(u32::try_from(step - bar).unwrap_or(0), sound);
         }
     }

@@ -85,7 +85,7 @@ impl Writer {
     /// Writes what a grammar read at a position.
     pub(super) fn take(&mut self, step: Step, position: u32) {
         match step {
-            Step::Pending | Step::Position => {}
+            Step::Pending | Step::Position | Step::Heard(_) => {}
             Step::Bar => self.bar(),
             Step::Meter(meter) => self.meter(meter),
             Step::Tempo(tempo) => self.tempo(position, tempo),

@@ -11,6 +11,7 @@ mod decode;
 mod encode;
 mod encoding;
 mod grammar;
+mod held;
 mod note;
 mod parse;
 mod python;
