@@ -1,5 +1,7 @@
 //! Prompts, and the streams that answer them.
 
+use std::ops::Range;
+
 use super::encode::{self, Prompt};
 use super::frame::Frame;
 use super::grammar::{Place, Sound};
@@ -37,7 +39,7 @@ pub(super) fn continuation(
         instruments: instruments(phrase),
         silence: ANSWER_SILENCE,
         ledger: Ledger::new(limits, on_grid, &units)?,
-        heard: heard(phrase, limits.placement, from, until)?,
+        heard: heard(phrase, limits.placement, window.from, from..until)?,
     };
     let first = frame.next(from);
     if first >= until {
@@ -97,8 +99,8 @@ fn instruments(phrase: &Score) -> [bool; INSTRUMENTS as usize] {
 fn heard(
     phrase: &Score,
     placement: Placement,
-    from: u32,
-    until: u32,
+    from: f64,
+    steps: Range<u32>,
 ) -> Result<Vec<(u32, Sound)>, EncodingError> {
     if placement == Placement::After {
         return Ok(Vec::new());
@@ -106,8 +108,10 @@ fn heard(
     let score = encode::checked(phrase)?;
     let grid = Grid::new(score.ticks_per_beat);
     let step = |tick| u32::try_from(grid.step(tick)).unwrap_or(u32::MAX);
-    let inside = score.notes.iter().map(|note| (step(note.start), Sound::of(note, grid)));
-    let mut heard: Vec<(u32, Sound)> = inside.filter(|(at, _)| (from..until).contains(at)).collect();
+    // Those before the window are in the prompt, and just before it at the latest.
+    let along = score.notes.iter().filter(|note| score.beats(note.start) >= from);
+    let sounds = along.map(|note| (step(note.start).max(steps.start), Sound::of(note, grid)));
+    let mut heard: Vec<(u32, Sound)> = sounds.filter(|(at, _)| steps.contains(at)).collect();
     heard.sort_unstable_by_key(|&(at, s)| std::cmp::Reverse((at, s.instrument, s.pitch, s.duration)));
     heard.dedup_by_key(|&mut (at, s)| (at, s.instrument, s.pitch));
     Ok(heard)

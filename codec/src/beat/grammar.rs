@@ -199,7 +199,7 @@ impl Grammar {
 
     /// The ids that go on in time, up to the positions.
     fn each_in_time(&self, add: &mut impl FnMut(Range<u32>)) {
-        if self.pending().is_some() {
+        if self.place == Place::Open && self.pending().is_some() {
             return;
         }
         if self.used && self.frame.is_none() {
@@ -220,9 +220,9 @@ impl Grammar {
         let Some(frame) = self.frame.as_deref() else {
             return self.bars < BARS && (self.used || self.silent < SILENCE);
         };
-        let (from, line) = (self.unsettled(), self.start + self.signature().steps());
-        frame.due(from) >= line.min(frame.until)
-            && (self.used || self.silent < frame.silence || frame.next(from) >= line)
+        let line = (self.start + self.signature().steps()).min(frame.until);
+        let from = self.unsettled();
+        frame.due(from) >= line && (self.used || self.silent < frame.silence || frame.next(from) >= line)
     }
 
     /// FAR, if there is a position behind it.

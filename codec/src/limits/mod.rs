@@ -52,7 +52,8 @@ pub struct Limits {
     /// How many notes may begin in a stretch of time.
     pub density: Option<Density>,
     /// A note at each onset of this rhythm and at no other, as long as it says.
-    /// Where another limit leaves no room at an onset it is passed over.
+    /// Where another limit leaves no room at an onset it is passed over, and a note
+    /// of the phrase that sounds along there counts.
     pub rhythm: Option<Rhythm>,
     /// Where the answer lies to the phrase.
     pub placement: Placement,
