@@ -31,11 +31,11 @@ impl Rhythm {
     /// `0..period`, or a length that is not above 0.
     pub fn new(mut beats: Vec<Beat>, period: f64) -> Result<Self, EncodingError> {
         let error = |what: &str| Err(EncodingError::Limits(format!("the rhythm {what}")));
-        if !(period > 0.0 && period.is_finite()) {
-            return error("lasts no time");
-        }
         if beats.is_empty() {
             return error("has no note; play one, or leave the rhythm free");
+        }
+        if !(period > 0.0 && period.is_finite()) {
+            return error("lasts no time");
         }
         if beats.iter().any(|beat| !(0.0..period).contains(&beat.at)) {
             return error("has a note outside of its length");
