@@ -6,14 +6,19 @@
 //! - [`encoding`]: the trait every encoding keeps, and what a model needs of it.
 //! - [`beat`]: Continuo's own encoding, in bars and beats.
 //! - [`text`]: MIDI Gen AI's text encoding, byte for byte.
+//! - [`anticipation`]: the Anticipatory Music Transformer's encoding, id for id.
 #![forbid(unsafe_code)]
 
+pub mod anticipation;
 pub mod beat;
 pub mod encoding;
 pub mod midi;
+mod mido;
 pub mod score;
+mod seconds;
 pub mod text;
 
+pub use anticipation::Anticipation;
 pub use beat::Beat;
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
 pub use score::{Instrument, Meter, Note, Score, Tempo};
