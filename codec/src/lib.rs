@@ -7,15 +7,20 @@
 //! - [`limits`]: what an answer is held to: scale, range, grid and their like.
 //! - [`beat`]: Continuo's own encoding, in bars and beats.
 //! - [`text`]: MIDI Gen AI's text encoding, byte for byte.
+//! - [`anticipation`]: the Anticipatory Music Transformer's encoding, id for id.
 #![forbid(unsafe_code)]
 
+pub mod anticipation;
 pub mod beat;
 pub mod encoding;
 pub mod limits;
 pub mod midi;
+mod mido;
 pub mod score;
+mod seconds;
 pub mod text;
 
+pub use anticipation::Anticipation;
 pub use beat::Beat;
 pub use encoding::{Clock, Continuation, Encoding, EncodingError, Event, IdSet, Stream, TimedNote, Window};
 pub use limits::{Density, Limits, Placement, Rhythm, Scale};

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 
 use super::TextError;
-use super::parse::{self, Event, File, Kind};
-use super::seconds::{Seconds, spell};
+use super::seconds::spell;
+use crate::mido::{self, DIVISION_AT, Event, File, Kind, TRACK_COUNT_AT, Track};
+use crate::seconds::Seconds;
+
+/// The last tick is below this.
+const MOST_TICKS: u64 = 10_000_000_000;
 
 /// Spells a MIDI file as the seed does, to the byte.
 ///
@@ -27,22 +31,44 @@ use super::seconds::{Seconds, spell};
 /// # Ok::<(), text::TextError>(())
 /// ```
 pub fn encode_midi(bytes: &[u8]) -> Result<String, TextError> {
-    let file = parse::file(bytes)?;
+    let file = mido::file(bytes)?;
+    check(&file)?;
     let seconds = tempo_map(&file)?;
     let mut instruments = Instruments::default();
     for (number, track) in file.tracks.iter().enumerate() {
-        instruments.read(number, track);
+        instruments.read(number, &track.events);
     }
     let mut text = String::new();
     for note in instruments.notes.iter().flatten() {
         let (start, end) = (seconds.at(as_f64(note.start)), seconds.at(as_f64(note.end)));
         if end < start {
             let reason = "notes in a file that counts in SMPTE frames";
-            return Err(TextError::Midi { offset: 12, reason });
+            return Err(TextError::Midi { offset: DIVISION_AT, reason });
         }
         spell(&mut text, note.pitch, start, end - start, note.velocity);
     }
     Ok(text)
+}
+
+/// What the seed refuses of the files that can be read.
+fn check(file: &File) -> Result<(), TextError> {
+    let refuse = |offset, reason| Err(TextError::Midi { offset, reason });
+    for Track { offset, events } in &file.tracks {
+        match events.last() {
+            None => return refuse(*offset, "a track without events"),
+            Some(last) if last.tick >= MOST_TICKS => {
+                return refuse(last.offset, "an event beyond tick 9,999,999,999");
+            }
+            Some(_) => {}
+        }
+    }
+    if file.tracks.is_empty() {
+        return refuse(TRACK_COUNT_AT, "the file has no tracks");
+    }
+    if file.division == 0 {
+        return refuse(DIVISION_AT, "the division is 0");
+    }
+    Ok(())
 }
 
 /// Ticks stay below 10^10, so none is changed by this.
@@ -52,7 +78,7 @@ fn as_f64(tick: u64) -> f64 {
 
 /// The tempo map of the first track, which also has to have possible meters.
 fn tempo_map(file: &File) -> Result<Seconds, TextError> {
-    let first = file.tracks.first().map(Vec::as_slice).unwrap_or_default();
+    let first = file.tracks.first().map(|track| track.events.as_slice()).unwrap_or_default();
     let refuse = |event: &Event, reason| Err(TextError::Midi { offset: event.offset, reason });
     let mut tempos = Vec::new();
     for event in first {

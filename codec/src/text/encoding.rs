@@ -2,13 +2,14 @@
 
 use super::held::Held;
 use super::note::{self, Seen};
-use super::seconds::{Seconds, spell};
+use super::seconds::spell;
 use super::stream::{Answer, TextStream};
 use super::tokens::{END_OF_TEXT, ids, spelled};
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
 use crate::limits::ledger::{Ledger, Units};
 use crate::limits::{Limits, Placement};
 use crate::score::{Instrument, Note, Score};
+use crate::seconds::Seconds;
 
 /// Ticks a beat of a decoded score: ten ticks are a hundredth of a second.
 const TICKS_PER_BEAT: u16 = 500;
