@@ -9,8 +9,8 @@ mod random;
 
 use continuo_codec::limits::{Density, Limits, Placement, Rhythm, Scale};
 use continuo_codec::{
-    Beat, Clock, Encoding, EncodingError, Event, IdSet, Instrument, Note, Score, Stream, Text, TimedNote,
-    Window,
+    Anticipation, Beat, Clock, Encoding, EncodingError, Event, IdSet, Instrument, Note, Score, Stream, Text,
+    TimedNote, Window,
 };
 use random::Random;
 
@@ -18,7 +18,7 @@ use random::Random;
 const ROUNDED: f64 = 0.011;
 
 fn encodings() -> Vec<Box<dyn Encoding>> {
-    vec![Box::new(Beat), Box::new(Text)]
+    vec![Box::new(Beat), Box::new(Text), Box::new(Anticipation)]
 }
 
 /// A phrase of four bars that begins at tick 0.
@@ -135,7 +135,7 @@ fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], s
     }
     if let Some(density) = limits.density {
         // A stretch begins at the encoding's nearest time, at most half a step early.
-        let early = 1.0 / 48.0 + 1e-9;
+        let early = if slack == ROUNDED { 0.01 } else { 1.0 / 48.0 } + 1e-9;
         let stretch = |n: &TimedNote| ((n.start - window.from + early) / density.beats).floor();
         for note in notes {
             let same = notes.iter().filter(|n| stretch(n) == stretch(note)).count();

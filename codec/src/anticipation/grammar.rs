@@ -12,6 +12,7 @@ use super::ops::{is_due, time};
 use super::players::Players;
 use super::vocab::{ANTICIPATE, AUTOREGRESS, DURATION, DURATIONS, PITCHES, REST, TIMES};
 use crate::encoding::IdSet;
+use crate::limits::ledger::{Ledger, Voices, runs};
 use crate::score::Instrument;
 
 /// How many events of an answer may have one time, so that it moves on.
@@ -79,11 +80,13 @@ pub(super) struct Rules {
     at_once: u32,
     /// Whether a note of the answer has come.
     said: bool,
+    /// The limits on an answer.
+    pub(super) ledger: Option<Box<Ledger>>,
 }
 
 impl Rules {
     pub(super) const fn new(answer: Option<Answer>, players: Players, sounded: Players, now: u32) -> Self {
-        Self { answer, players, sounded, now, at_once: 0, said: false }
+        Self { answer, players, sounded, now, at_once: 0, said: false, ledger: None }
     }
 
     /// Calls back with the times an event may have; they ascend. That of an
@@ -91,15 +94,49 @@ impl Rules {
     fn onsets(&self, call: &mut dyn FnMut(Range<u32>)) {
         let now = self.now;
         match self.answer {
-            Some(Answer { first, .. }) if !self.said => call(first..first + 1),
-            Some(_) => call(now + u32::from(self.at_once >= MOST_AT_ONCE)..u32::MAX),
+            Some(Answer { first, .. }) if !self.said => {
+                let first = self.next(first);
+                call(first..first + 1);
+            }
+            Some(answer) => self.later(now + u32::from(self.at_once >= MOST_AT_ONCE), answer.end, call),
             None => call(now..u32::MAX),
         }
+    }
+
+    /// Calls back with the times from one on, and with the end if no onset is due
+    /// before it.
+    fn later(&self, from: u32, end: u32, call: &mut dyn FnMut(Range<u32>)) {
+        let Some(ledger) = self.ledger.as_deref().filter(|ledger| !ledger.timeless()) else {
+            return call(from..u32::MAX);
+        };
+        let due = ledger.due(self.now + 1, self.voices());
+        let mut at = self.next(from);
+        while at < end && at <= due {
+            call(at..at + 1);
+            at = self.next(at + 1);
+        }
+        if due >= end {
+            call(at.max(end)..u32::MAX);
+        }
+    }
+
+    /// The first time from one on at which somebody may begin a note.
+    pub(super) fn next(&self, from: u32) -> u32 {
+        self.ledger.as_deref().map_or(from, |ledger| ledger.next(from, self.voices()))
+    }
+
+    fn voices(&self) -> Voices {
+        let players = self.may_play();
+        Voices { melodic: players.any(false), drums: players.any(true) }
     }
 
     /// Calls back with the durations an event at `time` may have, 0 first if it
     /// may be a rest.
     fn durations(&self, time: u32, call: &mut dyn FnMut(Range<u32>)) {
+        if let Some(asked) = self.ledger.as_deref().and_then(|ledger| ledger.slot(time)?.duration) {
+            let asked = asked.min(DURATIONS - 1);
+            return call(asked..asked + 1);
+        }
         let silent = self.answer.is_none() || self.may_rest(time);
         call(u32::from(!silent)..DURATIONS);
     }
@@ -108,10 +145,19 @@ impl Rules {
     /// ascend.
     fn notes(&self, time: u32, duration: u32, call: &mut dyn FnMut(Range<u32>)) {
         if self.answer.is_none() || duration > 0 {
-            self.may_play().each(|first| call(first..first + PITCHES));
+            self.may_play().each(|first| self.pitches(time, first, call));
         }
         if duration == 0 && self.may_rest(time) {
             call(REST..REST + 1);
+        }
+    }
+
+    /// Calls back with the notes of the instrument whose ids begin at `first`.
+    fn pitches(&self, time: u32, first: u32, call: &mut dyn FnMut(Range<u32>)) {
+        let Some(ledger) = self.ledger.as_deref() else { return call(first..first + PITCHES) };
+        let drums = player(first).0.is_drums();
+        if ledger.may_begin(time, drums) {
+            runs(ledger.pitches(drums), |run| call(first + run.start..first + run.end));
         }
     }
 
@@ -275,6 +321,9 @@ impl Grammar {
             return Step::Inside;
         }
         let (instrument, pitch) = player(note);
+        if let Some(ledger) = &mut self.rules.ledger {
+            ledger.add(time, duration, instrument.is_drums());
+        }
         Step::Note(Spelled { start: time, duration, instrument, pitch })
     }
 

@@ -90,6 +90,7 @@ pub use encode::encode_midi;
 pub use prompt::{Span, prompt};
 
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
+use crate::limits::{Limits, Placement};
 use crate::mido::Refusal;
 use crate::score::{Instrument, Note, Score};
 use stream::AnticipationStream;
@@ -125,24 +126,26 @@ impl From<Refusal> for AnticipationError {
 pub struct Anticipation;
 
 impl Anticipation {
-    /// As [`Encoding::continuation`], with notes the answer has to go with: of
+    /// As [`Encoding::continuation_within`], with notes the answer has to go with: of
     /// the phrase's notes that begin in the window or after it those that `kept`
-    /// picks. All of those before the window are its past.
+    /// picks. All of those before the window are its past. The placement in the
+    /// limits says nothing here.
     ///
     /// Keep the other instruments' notes for an accompaniment by `players`; those
     /// after the window to fill a gap; those in the window to play over them.
     ///
     /// # Errors
-    /// As [`Encoding::continuation`].
+    /// As [`Encoding::continuation_within`].
     pub fn around(
         &self,
         phrase: &Score,
         window: Window,
+        limits: &Limits,
         max_ids: usize,
         kept: &dyn Fn(&Note) -> bool,
         players: &[Instrument],
     ) -> Result<Continuation, EncodingError> {
-        prompt::around(phrase, window, max_ids, kept, players)
+        prompt::around(phrase, window, limits, max_ids, kept, players)
     }
 }
 
@@ -173,14 +176,18 @@ impl Encoding for Anticipation {
         Box::new(AnticipationStream::piece())
     }
 
-    fn continuation(
+    /// Over the phrase, its notes in the window are controls.
+    fn continuation_within(
         &self,
         phrase: &Score,
         window: Window,
+        limits: &Limits,
         max_ids: usize,
     ) -> Result<Continuation, EncodingError> {
         let players: Vec<Instrument> = phrase.notes.iter().map(|note| note.instrument).collect();
-        prompt::around(phrase, window, max_ids, &|_| false, &players)
+        let along =
+            |note: &Note| limits.placement == Placement::Over && phrase.beats(note.start) < window.until;
+        prompt::around(phrase, window, limits, max_ids, &along, &players)
     }
 
     /// Reads any sequence: controls sound like events, pieces follow one another,

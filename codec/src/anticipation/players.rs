@@ -40,6 +40,12 @@ impl Players {
         }
     }
 
+    /// Whether the drum kit, or anybody else, is among them.
+    pub(super) fn any(&self, drums: bool) -> bool {
+        let kit = usize::from(Instrument::DRUMS.index());
+        self.0.iter().enumerate().any(|(index, &plays)| plays && (index == kit) == drums)
+    }
+
     pub(super) fn count(&self) -> usize {
         self.0.iter().filter(|&&plays| plays).count()
     }

@@ -8,6 +8,8 @@ use super::players::Players;
 use super::stream::{AnticipationStream, Edges};
 use super::vocab::{ANTICIPATE, AUTOREGRESS, CONTROL, LEAD, TIMES};
 use crate::encoding::{Continuation, EncodingError, Window};
+use crate::limits::Limits;
+use crate::limits::ledger::{Ledger, Units};
 use crate::score::{Instrument, Note, Score};
 use crate::seconds::Seconds;
 
@@ -83,6 +85,18 @@ pub fn prompt(
     players: &[Instrument],
     max_ids: usize,
 ) -> Result<Continuation, EncodingError> {
+    prompt_within(past, controls, span, players, max_ids, None)
+}
+
+/// [`prompt`], within limits.
+fn prompt_within(
+    past: &[u32],
+    controls: &[u32],
+    span: Span,
+    players: &[Instrument],
+    max_ids: usize,
+    ledger: Option<Ledger>,
+) -> Result<Continuation, EncodingError> {
     let answer = span.answer()?;
     let Some(room) = max_ids.checked_sub(1).map(|ids| ids / 3) else {
         return Err(EncodingError::Window("a prompt of no ids".to_owned()));
@@ -102,7 +116,11 @@ pub fn prompt(
     let mut sounded = Players::NONE;
     tokens.iter().for_each(|triplet| sounded.hear(*triplet));
     let kept = &tokens[tokens.len() - tokens.len().min(room)..];
-    let rules = Rules::new(Some(answer), Players::of(players.iter().copied()), sounded, now);
+    let mut rules = Rules::new(Some(answer), Players::of(players.iter().copied()), sounded, now);
+    rules.ledger = ledger.map(Box::new);
+    if rules.next(answer.first) >= answer.end {
+        return Err(EncodingError::Limits("they leave no room for a note in the answer's place".into()));
+    }
     let mut grammar = Grammar::answer(rules, rest, 0);
     grammar.offset = kept.iter().map(|triplet| time(*triplet)).fold(grammar.earliest(), u32::min);
     let mut ids = vec![z];
@@ -124,6 +142,7 @@ fn between(ids: &[u32], from: u32, until: u32) -> Vec<[u32; 3]> {
 pub(super) fn around(
     phrase: &Score,
     window: Window,
+    limits: &Limits,
     max_ids: usize,
     kept: &dyn Fn(&Note) -> bool,
     players: &[Instrument],
@@ -135,7 +154,10 @@ pub(super) fn around(
     let seconds = Seconds::of(phrase);
     let at = |beats: f64| seconds.at(beats * f64::from(phrase.ticks_per_beat));
     let span = Span { from: at(window.from), until: at(window.until) };
-    let first = span.answer()?.first;
+    let answer = span.answer()?;
+    let first = answer.first;
+    let unit = |beats: f64| hundredths(at(beats)).unwrap_or(u32::MAX);
+    let ledger = Ledger::new(limits, window, &Units { unit: &unit, time: &at, until: answer.end })?;
     let (mut past, mut controls) = (Vec::new(), Vec::new());
     for (note, [time, duration, sound]) in spelled(phrase)? {
         if phrase.beats(note.start) < window.from {
@@ -144,5 +166,5 @@ pub(super) fn around(
             controls.extend([time.saturating_add(CONTROL), duration + CONTROL, sound + CONTROL]);
         }
     }
-    prompt(&past, &controls, span, players, max_ids)
+    prompt_within(&past, &controls, span, players, max_ids, Some(ledger))
 }

@@ -32,9 +32,13 @@ impl AnticipationStream {
         Self { grammar, edges: Some(edges), taken: 0 }
     }
 
-    /// When a tick is. An answer begins exactly where it was asked to.
+    /// When a tick is. An answer begins exactly where it was asked to, and lies
+    /// exactly on its grid or rhythm.
     fn seconds(&self, tick: u32) -> f64 {
         let first = self.grammar.rules.answer.map(|answer| answer.first);
+        if let Some(slot) = self.grammar.rules.ledger.as_deref().and_then(|ledger| ledger.slot(tick)) {
+            return slot.time;
+        }
         match self.edges {
             Some(edges) if first == Some(tick) => edges.from,
             _ => f64::from(tick) / 100.0,
@@ -42,9 +46,14 @@ impl AnticipationStream {
     }
 
     fn timed(&self, note: Spelled) -> TimedNote {
+        let (start, length) = (self.seconds(note.start), note.duration.max(1));
+        let ledger = self.grammar.rules.ledger.as_deref();
+        // A note on grid or rhythm may end on it too.
+        let slotted = ledger.is_some_and(|ledger| ledger.slot(note.start).is_some());
+        let exact = slotted.then(|| self.seconds(note.start.saturating_add(length)) - start);
         TimedNote {
-            start: self.seconds(note.start),
-            duration: f64::from(note.duration.max(1)) / 100.0,
+            start,
+            duration: exact.unwrap_or_else(|| f64::from(length) / 100.0),
             pitch: note.pitch,
             velocity: VELOCITY,
             instrument: note.instrument,

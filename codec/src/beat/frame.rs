@@ -48,10 +48,7 @@ impl Frame {
 
     /// Whether an instrument may begin a note of the answer at a step.
     pub(super) fn may_play(&self, instrument: u8, step: u32) -> bool {
-        let drums = instrument == KIT;
-        let only = Voices { melodic: !drums, drums };
-        self.instruments[usize::from(instrument)]
-            && (self.ledger.timeless() || self.ledger.next(step, only) == step)
+        self.instruments[usize::from(instrument)] && self.ledger.may_begin(step, instrument == KIT)
     }
 
     /// The phrase's note that has to sound before the answer leaves a step: the first

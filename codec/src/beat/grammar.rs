@@ -9,6 +9,7 @@ use super::vocab::{
     POSITION, POSITIONS, PROGRAM, START, TEMPO_HIGH, TEMPO_LOW, VELOCITY, byte, one,
 };
 use crate::encoding::IdSet;
+use crate::limits::ledger::runs;
 
 /// Index of the drum kit among the instruments.
 pub(super) const KIT: u8 = 128;
@@ -323,17 +324,9 @@ impl Grammar {
     fn each_pitch(&self, add: &mut impl FnMut(Range<u32>)) {
         let level = self.levels[usize::from(self.instrument)];
         let heard = self.pending_here().filter(|heard| heard.level == level);
-        let mut pitches = self.free_pitches() | heard.map_or(0, |heard| 1 << heard.pitch);
+        let pitches = self.free_pitches() | heard.map_or(0, |heard| 1 << heard.pitch);
         let first = if self.instrument == KIT { DRUM } else { PITCH };
-        let mut at = first;
-        while pitches != 0 {
-            let gap = pitches.trailing_zeros();
-            pitches >>= gap;
-            let run = pitches.trailing_ones();
-            add(at + gap..at + gap + run);
-            at += gap + run;
-            pitches = pitches.checked_shr(run).unwrap_or(0);
-        }
+        runs(pitches, |run| add(first + run.start..first + run.end));
     }
 
     /// The pitches this instrument may play next, a bit each; those beyond the next

@@ -2,6 +2,7 @@
 //! still allow. Time is counted in whole units of the encoding (steps,
 //! hundredths of a second), from where the encoding counts.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Limits;
@@ -96,6 +97,11 @@ impl Ledger {
         self.slots.is_none() && self.polyphony == usize::MAX && self.density == u32::MAX
     }
 
+    /// Whether a note of one kind may begin at a time.
+    pub(crate) fn may_begin(&self, at: u32, drums: bool) -> bool {
+        self.timeless() || self.next(at, Voices { melodic: !drums, drums }) == at
+    }
+
     /// The pitches an instrument may play, a bit each, lowest first.
     pub(crate) const fn pitches(&self, drums: bool) -> u128 {
         if drums { ALL_PITCHES } else { self.pitches }
@@ -185,6 +191,19 @@ impl Ledger {
             at = ends.get(ends.len() - self.polyphony).copied().unwrap_or(self.until);
         }
         at
+    }
+}
+
+/// Calls back with the runs of set bits, in ascending order.
+pub(crate) fn runs(mut bits: u128, mut call: impl FnMut(Range<u32>)) {
+    let mut at = 0;
+    while bits != 0 {
+        let gap = bits.trailing_zeros();
+        bits >>= gap;
+        let run = bits.trailing_ones();
+        call(at + gap..at + gap + run);
+        at += gap + run;
+        bits = bits.checked_shr(run).unwrap_or(0);
     }
 }
 

@@ -204,9 +204,13 @@ impl TextStream {
     fn timed(&self, note: Spelled) -> TimedNote {
         let small = |number: u32| u8::try_from(number).unwrap_or(127);
         let seconds = |time: u32| f64::from(time) / 100.0;
+        let (start, length) = (self.begins(note.start), note.duration.max(SHORTEST));
+        let slotted = self.grammar.held.as_deref().is_some_and(|held| held.slot(note.start).is_some());
+        // A note on grid or rhythm may end on it too.
+        let exact = slotted.then(|| self.begins(note.start + length) - start);
         TimedNote {
-            start: self.begins(note.start),
-            duration: seconds(note.duration.max(SHORTEST)),
+            start,
+            duration: exact.unwrap_or_else(|| seconds(length)),
             pitch: small(note.pitch),
             velocity: small(note.velocity),
             instrument: self.instrument,
