@@ -72,7 +72,7 @@ impl Span {
 /// let (past, control) = ([0, 10_050, 11_060], [27_613, 37_563, 42_647]);
 /// let span = Span { from: 1.0, until: 2.0 };
 /// let continuation = prompt(&past, &control, span, &[Instrument::PIANO], 1024)?;
-/// assert_eq!(continuation.ids, [55_027, 0, 10_050, 11_060, 27_613, 37_563, 42_647]);
+/// assert_eq!(continuation.ids, [55_027, 27_613, 37_563, 42_647, 0, 10_050, 11_060]);
 /// let mut allowed = IdSet::default();
 /// continuation.stream.allowed(&mut allowed);
 /// assert_eq!(allowed.ranges(), [100..101]);
