@@ -9,8 +9,8 @@ use std::path::Path;
 use continuo_codec::anticipation::vocab::{ANTICIPATE, AUTOREGRESS, CONTROL, REST, SEPARATOR, VOCAB_SIZE};
 use continuo_codec::anticipation::{Span, encode_midi, ops, prompt};
 use continuo_codec::{
-    Anticipation, Clock, Continuation, Encoding, EncodingError, Event, IdSet, Instrument, Note, Score,
-    Stream, Tempo, TimedNote, Window, midi,
+    Anticipation, Clock, Continuation, Encoding, EncodingError, Event, IdSet, Instrument, Limits, Note,
+    Score, Stream, Tempo, TimedNote, Window, midi,
 };
 
 /// A generator of choices.
@@ -205,7 +205,7 @@ fn a_hundred_thousand_ids_are_music() {
         let Continuation { ids, mut stream } = if seed.is_multiple_of(2) {
             Anticipation.continuation(&phrase, window, 640).unwrap()
         } else {
-            Anticipation.around(&phrase, window, 640, &over, &players).unwrap()
+            Anticipation.around(&phrase, window, &Limits::default(), 640, &over, &players).unwrap()
         };
         let mut history = ids;
         let mut events = Vec::new();
@@ -342,7 +342,9 @@ fn controls_come_when_the_original_has_them_come() {
         let from = f64::from(random.below(30));
         let window = Window { from, until: from + f64::from(1 + random.below(30)) };
         let kept = |note: &Note| note.pitch % 2 == 0;
-        let made = Anticipation.around(&phrase, window, 100_000, &kept, &[Instrument::DRUMS]).unwrap();
+        let made = Anticipation
+            .around(&phrase, window, &Limits::default(), 100_000, &kept, &[Instrument::DRUMS])
+            .unwrap();
         let Continuation { ids, mut stream } = made;
         let (events, drawn) = answer(&mut random, &mut *stream);
         assert!(notes(&events).iter().all(|note| note.instrument.is_drums()));
@@ -410,8 +412,9 @@ fn a_shortened_history_goes_on_as_the_whole() {
         let from = f64::from(random.below(60));
         let window = Window { from, until: from + 20.0 };
         let kept = |note: &Note| note.pitch < 40;
-        let Continuation { ids, stream: mut whole } =
-            Anticipation.around(&phrase, window, 1024, &kept, &[Instrument::PIANO]).unwrap();
+        let Continuation { ids, stream: mut whole } = Anticipation
+            .around(&phrase, window, &Limits::default(), 1024, &kept, &[Instrument::PIANO])
+            .unwrap();
         let (mut history, mut events) = (ids, Vec::new());
         for _ in 0..random.below(40) {
             if !whole.finished() {
