@@ -10,8 +10,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use continuo_codec::anticipation::{AnticipationError, decode_midi, encode_midi, ops};
-use continuo_codec::{Anticipation, Encoding, midi};
+use continuo_codec::anticipation::{AnticipationError, Span, decode_midi, encode_midi, ops, prompt};
+use continuo_codec::{Anticipation, Encoding, Instrument, midi};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -139,6 +139,22 @@ fn sequences_are_changed_as_the_original_changes_them() {
         assert_eq!(moved, ids(&case["moved"]));
     }
     assert_eq!(cases.as_array().unwrap().len(), 30);
+}
+
+#[test]
+fn prompts_are_what_the_original_s_model_reads_first() {
+    let cases = json("prompts.json");
+    let mut full = 0;
+    for case in cases.as_array().unwrap() {
+        let (past, controls) = (ids(&case["past"]), ids(&case["controls"]));
+        let span = Span { from: f64::from(number(&case["from"])), until: f64::from(number(&case["until"])) };
+        let expected = ids(&case["prompt"]);
+        // The original's prompts have room for the three ids that follow.
+        let made = prompt(&past, &controls, span, &[Instrument::PIANO], 1018).unwrap();
+        assert_eq!(made.ids, expected);
+        full += u32::from(expected.len() == 1018);
+    }
+    assert_eq!((cases.as_array().unwrap().len(), full > 0), (24, true));
 }
 
 #[test]

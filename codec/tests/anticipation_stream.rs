@@ -341,7 +341,7 @@ fn controls_come_when_the_original_has_them_come() {
         let phrase = random.score();
         let from = f64::from(random.below(30));
         let window = Window { from, until: from + f64::from(1 + random.below(30)) };
-        let kept = |note: &Note| note.pitch % 2 == 0;
+        let kept = |note: &Note| note.pitch.is_multiple_of(2);
         let made = Anticipation
             .around(&phrase, window, &Limits::default(), 100_000, &kept, &[Instrument::DRUMS])
             .unwrap();
@@ -524,4 +524,33 @@ fn ids_out_of_place_are_named() {
     assert_eq!(starts(&whole), [5, 7, 22]);
     assert_eq!(starts(&whole[..whole.len() - 1]), [5, 7]);
     assert_eq!(starts(&[]), [0_u32; 0]);
+}
+
+#[test]
+fn ids_at_random_are_survived() {
+    let mut random = Random::new(21);
+    let edges = [0, 1, 9_999, 10_000, 10_999, 11_000, 27_511, 27_512, 27_513, 37_513, 38_513, 55_024, 55_025];
+    let (mut refused, mut answered) = (0, 0);
+    for _ in 0..5_000 {
+        let mut draw = |count| -> Vec<u32> {
+            let mut one = || match random.below(8) {
+                0 => random.below(u32::MAX),
+                1 => random.below(60_000),
+                _ => edges[random.below(13) as usize] + random.below(2),
+            };
+            (0..count).map(|_| one()).collect()
+        };
+        let (past, controls) = (draw(12), draw(9));
+        refused += u32::from(Anticipation.decode(&past).is_err());
+        let _ = (ops::pad(&past, 5_000), ops::anticipate(&past, &controls), ops::sort(&past));
+        let _ =
+            (ops::translate(&past, -7), ops::min_time(&past), ops::max_time(&controls), ops::split(&past));
+        let span = Span { from: 200.0, until: 203.0 };
+        let made = prompt(&past, &controls, span, &[Instrument::PIANO], 100).unwrap();
+        let mut stream = made.stream;
+        let (events, _) = answer(&mut random, &mut *stream);
+        assert_eq!(notes(&events)[0].start, 200.0);
+        answered += 1;
+    }
+    assert!(refused > 1_000 && answered == 5_000);
 }

@@ -83,11 +83,13 @@ pub mod ops;
 mod players;
 mod prompt;
 mod stream;
+mod training;
 pub mod vocab;
 
 pub use decode::decode_midi;
 pub use encode::encode_midi;
 pub use prompt::{Span, prompt};
+pub use training::chunks;
 
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
 use crate::limits::{Limits, Placement};

@@ -3,7 +3,7 @@
 use super::clock::hundredths;
 use super::encode::spelled;
 use super::grammar::{Answer, Grammar, Rules};
-use super::ops::{anticipate_from, pad_from, take_due, time, triplets};
+use super::ops::{anticipate_from, is_control, pad_from, take_due, time, triplets};
 use super::players::Players;
 use super::stream::{AnticipationStream, Edges};
 use super::vocab::{ANTICIPATE, AUTOREGRESS, CONTROL, LEAD, TIMES};
@@ -55,7 +55,8 @@ impl Span {
 /// has to go with, both sorted by time: other instruments' notes for an
 /// accompaniment, notes after the answer to lead up to. The stream asks for each
 /// control when its turn comes by allowing nothing else, and gives no note for it.
-/// Only `players` play; the piano where there are none.
+/// Only `players` play; the piano where there are none. What is of the other kind
+/// in `past` or `controls` is passed over.
 ///
 /// Rests are put in as the original does ([`super::ops::pad`]), the prompt ends
 /// with the controls that are due, and music more than 100 seconds before what
@@ -105,8 +106,8 @@ fn prompt_within(
     let lead = if z == ANTICIPATE { LEAD } else { 0 };
     // Ids count from here at the earliest, or they would not reach the end.
     let horizon = (answer.end + lead).saturating_sub(TIMES - 1);
-    let past = between(past, horizon, answer.first);
-    let controls = between(controls, horizon, answer.end + lead);
+    let past = between(past, horizon, answer.first, |triplet| triplet[2] < CONTROL);
+    let controls = between(controls, horizon, answer.end + lead, is_control);
 
     let padded = pad_from(&past, horizon, answer.first);
     let now = padded.last().map_or(horizon, |event| event[0]);
@@ -124,14 +125,14 @@ fn prompt_within(
     let mut grammar = Grammar::answer(rules, rest, 0);
     grammar.offset = kept.iter().map(|triplet| time(*triplet)).fold(grammar.earliest(), u32::min);
     let mut ids = vec![z];
-    ids.extend(kept.iter().flat_map(|&[time, rest @ ..]| [time - grammar.offset, rest[0], rest[1]]));
+    ids.extend(kept.iter().flat_map(|&[id, duration, note]| [id - grammar.offset, duration, note]));
     let edges = Edges { from: span.from, until: span.until };
     Ok(Continuation { ids, stream: Box::new(AnticipationStream::answer(grammar, edges)) })
 }
 
-/// Triplets with a time within bounds, both included, by time.
-fn between(ids: &[u32], from: u32, until: u32) -> Vec<[u32; 3]> {
-    let within = |triplet: &&[u32; 3]| (from..=until).contains(&time(**triplet));
+/// Triplets of a kind with a time within bounds, both included, by time.
+fn between(ids: &[u32], from: u32, until: u32, kind: impl Fn([u32; 3]) -> bool) -> Vec<[u32; 3]> {
+    let within = |triplet: &&[u32; 3]| (from..=until).contains(&time(**triplet)) && kind(**triplet);
     let mut triplets: Vec<_> = triplets(ids).iter().filter(within).copied().collect();
     triplets.sort_by_key(|triplet| time(*triplet));
     triplets
