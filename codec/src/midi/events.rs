@@ -7,26 +7,13 @@
 /// What happens, as far as a score depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    On {
-        channel: u8,
-        pitch: u8,
-        velocity: u8,
-    },
-    Off {
-        channel: u8,
-        pitch: u8,
-    },
-    Program {
-        channel: u8,
-        program: u8,
-    },
+    /// A channel message: its status and one or two data bytes, each below 128.
+    Message { status: u8, data: [u8; 2] },
     /// Microseconds a beat.
     Tempo(u32),
     /// The numerator, and the denominator as a power of two.
-    Meter {
-        numerator: u8,
-        exponent: u8,
-    },
+    Meter { numerator: u8, exponent: u8 },
+    /// The track says that it ends.
     End,
     /// Only its pause counts.
     Other,
@@ -70,24 +57,18 @@ impl<'a> Events<'a> {
     /// A channel message. `None` also where there is no running status.
     #[inline]
     fn message(&mut self, status: u8) -> Option<Event> {
-        let channel = status & 15;
         let rest = self.body.get(self.at..)?;
-        if matches!(status >> 4, 0xc | 0xd) {
+        if status & 0xe0 == 0xc0 {
             let &data @ 0..0x80 = rest.first()? else { return None };
             self.at += 1;
-            return Some(match status >> 4 {
-                0xc => Event::Program { channel, program: data },
-                _ => Event::Other,
-            });
+            return Some(Event::Message { status, data: [data, 0] });
         }
-        let &[pitch @ 0..0x80, velocity @ 0..0x80, ..] = rest else { return None };
+        let &[first, second, ..] = rest else { return None };
+        if (first | second | !status) & 0x80 != 0 {
+            return None;
+        }
         self.at += 2;
-        match status >> 4 {
-            9 if velocity > 0 => Some(Event::On { channel, pitch, velocity }),
-            8 | 9 => Some(Event::Off { channel, pitch }),
-            0 => None,
-            _ => Some(Event::Other),
-        }
+        Some(Event::Message { status, data: [first, second] })
     }
 
     fn system(&mut self, status: u8) -> Option<Event> {

@@ -138,6 +138,9 @@ struct Reader {
     unset: Vec<(usize, u8)>,
 }
 
+/// Who plays on each channel, where the track has said so.
+type Players = [Option<Instrument>; 16];
+
 impl Reader {
     /// `bytes` is how long the file is.
     fn new(grid: Grid, bytes: usize) -> Self {
@@ -149,7 +152,7 @@ impl Reader {
     }
 
     fn track(&mut self, number: usize, body: &[u8], offset: usize) -> Result<(), MidiError> {
-        let mut players = [None; 16];
+        let mut players: Players = [None; 16];
         players[usize::from(DRUM_CHANNEL)] = Some(Instrument::DRUMS);
         let mut ticks = 0_u64;
         let mut tick = 0;
@@ -164,17 +167,7 @@ impl Reader {
                 tick: ticks,
             })?;
             match event {
-                Event::On { channel, pitch, velocity } => {
-                    let player = players[usize::from(channel & 15)];
-                    self.note_on(player, Note { start: tick, pitch, velocity, ..SILENT }, channel);
-                }
-                Event::Off { channel, pitch } => self.open.close(&mut self.score.notes, channel, pitch, tick),
-                Event::Program { channel, program } => {
-                    if channel != DRUM_CHANNEL {
-                        players[usize::from(channel & 15)] = Instrument::program(program);
-                        self.programs.push((channel, tick, program));
-                    }
-                }
+                Event::Message { status, data } => self.message(&mut players, tick, status, data),
                 Event::Tempo(micros_per_beat) => self.tempo(Tempo { tick, micros_per_beat }),
                 Event::Meter { numerator, exponent } => self.meter(tick, numerator, exponent),
                 Event::End => break,
@@ -198,12 +191,25 @@ impl Reader {
     }
 
     #[inline]
-    fn note_on(&mut self, player: Option<Instrument>, note: Note, channel: u8) {
-        if player.is_none() {
-            self.unset.push((self.score.notes.len(), channel));
+    fn message(&mut self, players: &mut Players, tick: u32, status: u8, [first, second]: [u8; 2]) {
+        let channel = status & 15;
+        let player = &mut players[usize::from(channel)];
+        match status >> 4 {
+            9 if second > 0 => {
+                if player.is_none() {
+                    self.unset.push((self.score.notes.len(), channel));
+                }
+                let instrument = player.unwrap_or_default();
+                let note = Note { start: tick, instrument, pitch: first, duration: 0, velocity: second };
+                self.open.begin(&mut self.score.notes, channel, note);
+            }
+            8 | 9 => self.open.close(&mut self.score.notes, channel, first, tick),
+            12 if channel != DRUM_CHANNEL => {
+                *player = Instrument::program(first);
+                self.programs.push((channel, tick, first));
+            }
+            _ => {}
         }
-        let note = Note { instrument: player.unwrap_or_default(), ..note };
-        self.open.begin(&mut self.score.notes, channel, note);
     }
 
     fn finish(mut self) -> Score {
@@ -235,19 +241,54 @@ impl Reader {
     }
 }
 
-/// A note before anything is known of it.
-const SILENT: Note = Note { start: 0, instrument: Instrument::PIANO, pitch: 0, duration: 0, velocity: 0 };
+/// Fewer notes than that are sorted at once.
+const FEW: usize = 64;
 
 /// Sorts notes as [`Score::normalize`] does, faster where tracks come one after
 /// another, each in its own order.
-fn order(notes: &mut [Note]) {
-    // Chords come in any order. What is in order otherwise is merged in whole runs.
-    for chord in notes.chunk_by_mut(|a, b| a.start == b.start) {
-        if chord.len() > 1 {
-            chord.sort_unstable_by_key(rank);
+fn order(notes: &mut Vec<Note>) {
+    if notes.len() < FEW {
+        notes.sort_unstable_by_key(rank);
+    } else if notes.is_sorted_by_key(|note| note.start) {
+        order_parts(notes.chunk_by_mut(|a, b| a.start == b.start));
+    } else {
+        order_spread(notes);
+    }
+}
+
+/// Deals notes out to spans of equal length, about as many as there are notes,
+/// and sorts each span.
+fn order_spread(notes: &mut Vec<Note>) {
+    let latest = notes.iter().map(|note| note.start).max().unwrap_or_default();
+    // As many bits less as spans have to be less than ticks.
+    let shift = (latest.checked_ilog2().unwrap_or_default()).saturating_sub(notes.len().ilog2());
+    let span = |note: &Note| usize::try_from(note.start >> shift).unwrap_or_default();
+    // Where the next note of each span goes.
+    let mut next = vec![0_usize; (usize::try_from(latest >> shift).unwrap_or_default()) + 1];
+    for note in notes.iter() {
+        next[span(note)] += 1;
+    }
+    let mut sum = 0;
+    for place in &mut next {
+        sum += std::mem::replace(place, sum);
+    }
+    let mut dealt = notes.clone();
+    for note in notes.iter() {
+        let place = &mut next[span(note)];
+        dealt[*place] = *note;
+        *place += 1;
+    }
+    order_parts(dealt.chunk_by_mut(|a, b| span(a) == span(b)));
+    *notes = dealt;
+}
+
+/// Sorts each of some short parts.
+fn order_parts<'a>(parts: impl Iterator<Item = &'a mut [Note]>) {
+    for part in parts {
+        if part.len() > 1 {
+            part.sort_unstable_by_key(rank);
         }
     }
-    notes.sort_by_key(rank);
 }
 
 /// The order of notes as one number.
