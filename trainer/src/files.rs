@@ -3,8 +3,9 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
@@ -98,7 +99,7 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub fn read_into(path: &Path, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
     let place = || format!("cannot read {}", path.display());
     bytes.clear();
-    let file = fs::File::open(path).with_context(place)?;
+    let mut file = fs::File::open(path).with_context(place)?;
     let meta = file.metadata().with_context(place)?;
     if meta.is_dir() {
         bail!("{} is a folder; name a file", path.display());
@@ -110,10 +111,15 @@ pub fn read_into(path: &Path, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
     if meta.len() > MAX_FILE_BYTES {
         bail!(too_long(meta.len()));
     }
-    // One byte more shows at once that there is no more.
-    bytes.reserve(usize::try_from(meta.len()).unwrap_or_default() + 1);
-    // What is no plain file does not tell its length.
-    file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).with_context(place)?;
+    let length = usize::try_from(meta.len()).unwrap_or_default();
+    bytes.resize(length, 0);
+    let whole = length > 0 && file.read_exact(bytes).is_ok();
+    if !whole {
+        // It has become shorter, or is no plain file and does not tell its length.
+        bytes.clear();
+        file.rewind().or_else(|error| if length == 0 { Ok(()) } else { Err(error) }).with_context(place)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).with_context(place)?;
+    }
     if bytes.len() as u64 > MAX_FILE_BYTES {
         bail!(too_long(bytes.len() as u64));
     }
@@ -180,8 +186,9 @@ pub fn same(a: &Path, b: &Path) -> bool {
 #[must_use]
 pub fn beside(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
     let unique = NEXT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".continuo-{}-{unique}.tmp", std::process::id()))
+    path.with_file_name(format!(".continuo-{}-{unique}.tmp", *PROCESS))
 }
 
 /// Whether a name is one that [`beside`] gives, by whatever process.

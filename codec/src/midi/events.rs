@@ -41,86 +41,86 @@ impl<'a> Events<'a> {
     /// cannot be read any further.
     #[inline]
     pub(super) fn next(&mut self) -> Option<(u32, Event)> {
-        let delta = self.number();
-        let &status = self.body.get(self.at)?;
-        if status < 0x80 {
-            return Some((delta, self.message(self.running)?));
-        }
-        self.at += 1;
-        if status >= 0xf0 {
-            return Some((delta, self.system(status)?));
-        }
-        self.running = status;
-        Some((delta, self.message(status)?))
+        // The usual pause is one byte long.
+        let (delta, at) = match self.body.get(self.at) {
+            Some(&delta @ 0..0x80) => (u32::from(delta), self.at + 1),
+            _ => number(self.body, self.at),
+        };
+        let &first = self.body.get(at)?;
+        let (event, at) = if first < 0x80 {
+            message(self.body, at, self.running)?
+        } else if first < 0xf0 {
+            self.running = first;
+            message(self.body, at + 1, first)?
+        } else {
+            system(self.body, at + 1, first)?
+        };
+        self.at = at;
+        Some((delta, event))
     }
+}
 
-    /// A channel message. `None` also where there is no running status.
-    #[inline]
-    fn message(&mut self, status: u8) -> Option<Event> {
-        let rest = self.body.get(self.at..)?;
-        if status & 0xe0 == 0xc0 {
-            let &data @ 0..0x80 = rest.first()? else { return None };
-            self.at += 1;
-            return Some(Event::Message { status, data: [data, 0] });
+// What follows takes the place and gives back the next, so that a track's place
+// need not be kept in memory.
+
+/// A channel message from its data on. `None` also where there is no running
+/// status.
+#[inline]
+fn message(body: &[u8], at: usize, status: u8) -> Option<(Event, usize)> {
+    let rest = body.get(at..)?;
+    if status & 0xe0 == 0xc0 {
+        let &data @ 0..0x80 = rest.first()? else { return None };
+        return Some((Event::Message { status, data: [data, 0] }, at + 1));
+    }
+    let &[first, second, ..] = rest else { return None };
+    if (first | second | !status) & 0x80 != 0 {
+        return None;
+    }
+    Some((Event::Message { status, data: [first, second] }, at + 2))
+}
+
+/// What is no channel message.
+#[inline(never)]
+fn system(body: &[u8], at: usize, status: u8) -> Option<(Event, usize)> {
+    let after = match status {
+        0xff => return meta(body, at),
+        0xf0 | 0xf7 => data(body, at).1,
+        0xf1 | 0xf3 => at + 1,
+        0xf2 => at + 2,
+        _ => at,
+    };
+    (after <= body.len()).then_some((Event::Other, after))
+}
+
+fn meta(body: &[u8], at: usize) -> Option<(Event, usize)> {
+    let &kind = body.get(at)?;
+    let (data, after) = data(body, at + 1);
+    let event = match (kind, data) {
+        (0x2f, _) => Event::End,
+        (0x51, &[a, b, c, ..]) => Event::Tempo(u32::from_be_bytes([0, a, b, c])),
+        (0x58, &[numerator, exponent, _, _, ..]) => Event::Meter { numerator, exponent },
+        _ => Event::Other,
+    };
+    Some((event, after))
+}
+
+/// The data of a meta or system exclusive event, and the place after it.
+fn data(body: &[u8], at: usize) -> (&[u8], usize) {
+    let (length, at) = number(body, at);
+    let rest = body.get(at..).unwrap_or_default();
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(rest.len());
+    (&rest[..length], at + length)
+}
+
+/// A number of variable length, and the place after it.
+fn number(body: &[u8], at: usize) -> (u32, usize) {
+    let mut number = 0;
+    for place in at..at + 4 {
+        let Some(&byte) = body.get(place) else { return (number, place) };
+        number = number << 7 | u32::from(byte & 0x7f);
+        if byte < 0x80 {
+            return (number, place + 1);
         }
-        let &[first, second, ..] = rest else { return None };
-        if (first | second | !status) & 0x80 != 0 {
-            return None;
-        }
-        self.at += 2;
-        Some(Event::Message { status, data: [first, second] })
     }
-
-    fn system(&mut self, status: u8) -> Option<Event> {
-        match status {
-            0xff => return self.meta(),
-            0xf0 | 0xf7 => {
-                self.data();
-            }
-            0xf1 | 0xf3 => self.pass_over(1)?,
-            0xf2 => self.pass_over(2)?,
-            _ => {}
-        }
-        Some(Event::Other)
-    }
-
-    fn meta(&mut self) -> Option<Event> {
-        let &kind = self.body.get(self.at)?;
-        self.at += 1;
-        Some(match (kind, self.data()) {
-            (0x2f, _) => Event::End,
-            (0x51, &[a, b, c, ..]) => Event::Tempo(u32::from_be_bytes([0, a, b, c])),
-            (0x58, &[numerator, exponent, _, _, ..]) => Event::Meter { numerator, exponent },
-            _ => Event::Other,
-        })
-    }
-
-    fn pass_over(&mut self, bytes: usize) -> Option<()> {
-        self.at += bytes;
-        (self.at <= self.body.len()).then_some(())
-    }
-
-    /// The data of a meta or system exclusive event.
-    fn data(&mut self) -> &'a [u8] {
-        let length = usize::try_from(self.number()).unwrap_or(usize::MAX);
-        let rest = self.body.get(self.at..).unwrap_or_default();
-        let data = &rest[..length.min(rest.len())];
-        self.at += data.len();
-        data
-    }
-
-    /// A number of variable length.
-    #[inline]
-    fn number(&mut self) -> u32 {
-        let mut number = 0;
-        for _ in 0..4 {
-            let Some(&byte) = self.body.get(self.at) else { break };
-            self.at += 1;
-            number = number << 7 | u32::from(byte & 0x7f);
-            if byte < 0x80 {
-                break;
-            }
-        }
-        number
-    }
+    (number, at + 4)
 }

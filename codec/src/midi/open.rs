@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 /// its `duration` is the index of the next of its queue. So any number of them
 /// costs no memory, and each is begun and closed in one step.
 pub(super) struct OpenNotes {
-    queues: Vec<Queue>,
+    queues: Box<[Queue; PLACES]>,
     /// Channels that may have open notes, a bit each.
     channels: u16,
 }
@@ -23,11 +23,14 @@ struct Queue {
     last: u32,
 }
 
+/// Channels by pitches.
+const PLACES: usize = 16 * 128;
+
 const EMPTY: Queue = Queue { first: NONE, last: NONE };
 
 impl Default for OpenNotes {
     fn default() -> Self {
-        Self { queues: vec![EMPTY; 16 * 128], channels: 0 }
+        Self { queues: Box::new([EMPTY; PLACES]), channels: 0 }
     }
 }
 

@@ -151,8 +151,7 @@ const WIDEST: usize = 11;
 
 /// Writes ids in decimal, joined by single spaces.
 pub(super) fn write_ids(ids: &[u32], to: &mut Vec<u8>) {
-    to.clear();
-    to.resize(ids.len() * WIDEST, 0);
+    to.resize(ids.len() * 4, 0);
     let mut at = 0;
     for &id in ids {
         let word = usize::try_from(id).ok().and_then(|id| WORDS.get(id));
@@ -162,6 +161,7 @@ pub(super) fn write_ids(ids: &[u32], to: &mut Vec<u8>) {
             at += 2 + usize::from(id > 9) + usize::from(id > 99);
         } else {
             let word = format!("{id} ");
+            to.resize(to.len() + WIDEST, 0);
             to[at..][..word.len()].copy_from_slice(word.as_bytes());
             at += word.len();
         }
