@@ -110,7 +110,8 @@ fn heard(
     let step = |tick| u32::try_from(grid.step(tick)).unwrap_or(u32::MAX);
     // Those before the window are in the prompt, and just before it at the latest.
     let along = score.notes.iter().filter(|note| score.beats(note.start) >= from);
-    let sounds = along.map(|note| (step(note.start).max(steps.start), Sound::of(note, grid)));
+    let sounds =
+        along.map(|note| (step(note.start).max(steps.start), Sound::of(note, grid.step(note.duration))));
     let mut heard: Vec<(u32, Sound)> = sounds.filter(|(at, _)| steps.contains(at)).collect();
     heard.sort_unstable_by_key(|&(at, s)| std::cmp::Reverse((at, s.instrument, s.pitch, s.duration)));
     heard.dedup_by_key(|&mut (at, s)| (at, s.instrument, s.pitch));

@@ -105,6 +105,7 @@ pub mod vocab;
 mod writer;
 
 pub use edit::{chunks, scale_velocity, transpose};
+pub use encode::{Losses, encode_counted};
 pub use vocab::{VERSION, VOCAB_SIZE};
 
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
@@ -132,7 +133,7 @@ impl Encoding for Beat {
     }
 
     fn encode(&self, score: &Score) -> Result<Vec<u32>, EncodingError> {
-        encode::encode(score)
+        encode_counted(score).map(|(ids, _)| ids)
     }
 
     fn stream(&self) -> Box<dyn Stream> {
