@@ -8,7 +8,7 @@ use super::MidiLikeError;
 use super::vocab::KIT;
 
 /// Most parts a beat may be divided into, and most beats a token may span.
-const MOST: u32 = 1024;
+const MOST: u32 = 256;
 
 /// The settings that decide the vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Settings<'_> {
             programs: self.programs("programs")?,
         };
         let rests = config.beat_res_rest.iter().flatten();
-        if rests.clone().any(|&(_, _, parts)| config.resolution() % parts != 0) {
+        if rests.clone().any(|&(_, _, parts)| !config.resolution().is_multiple_of(parts)) {
             return Err(setting("beat_res_rest", "its parts must divide those of `beat_res`"));
         }
         let ended = self.programs("use_note_duration_programs")?;
@@ -146,7 +146,8 @@ impl Settings<'_> {
     }
 
     fn special(&self) -> Result<Vec<String>, MidiLikeError> {
-        let wrong = || setting("special_tokens", "it must be a list of different names, BOS and EOS among them");
+        let wrong =
+            || setting("special_tokens", "it must be a list of different names, BOS and EOS among them");
         let names = self.get("special_tokens")?.as_array().ok_or_else(wrong)?;
         let mut special: Vec<String> = Vec::new();
         for name in names {
@@ -189,8 +190,9 @@ impl Settings<'_> {
         ranges.sort_unstable();
         let (mut end, mut last) = (0, None);
         for &(from, until, parts) in &ranges {
-            let divides = last.is_none_or(|last: u32| last % parts.max(1) == 0);
-            if from != end || !(from + 1..=MOST).contains(&until) || !(1..=MOST).contains(&parts) || !divides {
+            let divides = last.is_none_or(|last: u32| last.is_multiple_of(parts.max(1)));
+            if from != end || !(from + 1..=MOST).contains(&until) || !(1..=MOST).contains(&parts) || !divides
+            {
                 return Err(wrong());
             }
             (end, last) = (until, Some(parts));

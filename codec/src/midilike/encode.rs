@@ -49,10 +49,11 @@ pub(super) fn score(vocab: &Vocab, score: &Score) -> Result<Vec<u32>, EncodingEr
     Ok(spell(vocab, Vec::new(), &happenings(vocab, &voices)))
 }
 
-/// The notes of a score by instrument, those of the vocabulary only.
+/// The notes of a score by instrument, in the order in which these appear.
 pub(super) fn voices(vocab: &Vocab, score: &Score) -> Result<Vec<(u8, Vec<GridNote>)>, EncodingError> {
     let grid = Grid::new(vocab, score.ticks_per_beat.max(1));
-    let mut voices: Vec<Vec<GridNote>> = vec![Vec::new(); INSTRUMENTS];
+    let mut voices: Vec<(u8, Vec<GridNote>)> = Vec::new();
+    let mut places = [usize::MAX; INSTRUMENTS];
     for note in &score.notes {
         let file_note = FileNote {
             start: note.start,
@@ -64,13 +65,18 @@ pub(super) fn voices(vocab: &Vocab, score: &Score) -> Result<Vec<(u8, Vec<GridNo
             let beats = LAST_STEP / vocab.resolution();
             EncodingError::Score(format!("a note ends after beat {beats}, the last that can be spelled"))
         })?;
-        voices[usize::from(note.instrument.index())]
-            .push(GridNote { duration: placed.duration.max(1), ..placed });
+        let instrument = note.instrument.index();
+        let place = &mut places[usize::from(instrument)];
+        if *place == usize::MAX {
+            *place = voices.len();
+            voices.push((instrument, Vec::new()));
+        }
+        voices[*place].1.push(GridNote { duration: placed.duration.max(1), ..placed });
     }
-    for notes in &mut voices {
+    for (_, notes) in &mut voices {
         notes.sort_by_key(|note| note.start);
     }
-    Ok((0..).zip(voices).filter(|(_, notes)| !notes.is_empty()).collect())
+    Ok(voices)
 }
 
 /// What happens, in the order in which MidiTok writes it: at one step instrument

@@ -90,7 +90,8 @@ fn header(bytes: &[u8]) -> Result<(u16, u16), MidiLikeError> {
 fn track_chunk(bytes: &[u8], at: usize) -> Result<(usize, usize), MidiLikeError> {
     let mut at = at;
     loop {
-        let Some(&[i0, i1, i2, i3, l0, l1, l2, l3]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
+        let Some(&[i0, i1, i2, i3, l0, l1, l2, l3]) = bytes.get(at..).and_then(|rest| rest.first_chunk())
+        else {
             return damaged(at, "the file ends where a track should begin");
         };
         let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
@@ -237,8 +238,8 @@ impl<'a> Track<'a> {
         let start = self.at;
         self.status = self.byte(start)?;
         self.length = match self.status {
-            0xc0..0xe0 | 0xf1 | 0xf3 => 2,
-            0x80..0xf0 | 0xf2 => 3,
+            0xc0..=0xdf | 0xf1 | 0xf3 => 2,
+            0x80..=0xef | 0xf2 => 3,
             0xf6..=0xf8 | 0xfa..=0xfc | 0xfe => 1,
             _ => return damaged(start, "a status that MIDI does not define"),
         };

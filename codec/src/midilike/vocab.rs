@@ -227,11 +227,6 @@ impl Vocab {
         self.rest + index
     }
 
-    /// Where the drum kit's ids lie, among those of all tokens.
-    pub(super) const fn order(&self) -> [u32; 3] {
-        [self.drum_on, self.rest, self.program]
-    }
-
     /// The id that makes an instrument play, where it may.
     pub(super) fn program_id(&self, instrument: u8) -> Option<u32> {
         self.program_ids.get(usize::from(instrument)).copied().flatten()
@@ -255,12 +250,8 @@ pub(super) fn instrument(number: u8) -> Instrument {
 /// The stretches that ranges of beats divided into parts make: every part of every
 /// beat but the first, and the end of the longest range.
 fn spans(ranges: &[(u32, u32, u32)], resolution: u32) -> Vec<Span> {
-    let span = |beats, part, parts| Span {
-        beats,
-        part,
-        parts,
-        steps: (beats * parts + part) * resolution / parts,
-    };
+    let span =
+        |beats, part, parts| Span { beats, part, parts, steps: (beats * parts + part) * resolution / parts };
     let mut spans = Vec::new();
     for &(from, until, parts) in ranges {
         spans.extend((from..until).flat_map(|beat| (0..parts).map(move |part| span(beat, part, parts))));
