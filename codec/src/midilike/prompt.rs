@@ -1,0 +1,108 @@
+//! Phrases made ready for a model.
+
+use std::sync::Arc;
+
+use super::bounds::Bounds;
+use super::encode::{GridNote, LAST_STEP, happenings, voices};
+use super::stream::MidiLikeStream;
+use super::vocab::Vocab;
+use super::writer::Writer;
+use crate::encoding::{Continuation, EncodingError, Stream, Window};
+use crate::score::{Note, Score};
+
+/// Fewest ids a prompt may be limited to.
+const SHORTEST_PROMPT: usize = 32;
+
+/// How far back a prompt may reach, in beats.
+const PAST: u32 = 1 << 13;
+
+/// Most beats of silence before the first note of a prompt, and after its last.
+const PAUSE: u32 = 24;
+
+/// See [`Encoding::continuation`](crate::Encoding::continuation).
+pub(super) fn continuation(
+    vocab: &Arc<Vocab>,
+    phrase: &Score,
+    window: Window,
+    max_ids: usize,
+) -> Result<Continuation, EncodingError> {
+    let (from, until) = steps(vocab, window)?;
+    if max_ids < SHORTEST_PROMPT {
+        return Err(EncodingError::Window(format!(
+            "a prompt of {max_ids} ids is too short; allow {SHORTEST_PROMPT} or more"
+        )));
+    }
+    let ids = prompt(vocab, phrase, window.from, from)?;
+    let mut stream = MidiLikeStream::new(Arc::clone(vocab));
+    for &id in &ids {
+        stream.step(id)?;
+    }
+    let ids = stream.shorten(&ids, max_ids);
+    let playing = |instrument| phrase.notes.iter().any(|note| note.instrument.index() == instrument);
+    stream.grammar.open(from, Bounds::answer(vocab, until, playing));
+    Ok(Continuation { ids, stream: Box::new(stream) })
+}
+
+/// The notes of a phrase that begin before the answer, ended and led in time to its
+/// beginning.
+fn prompt(vocab: &Vocab, phrase: &Score, before: f64, from: u32) -> Result<Vec<u32>, EncodingError> {
+    let oldest = from.saturating_sub(PAST * vocab.resolution());
+    let notes = phrase.notes.iter().filter(|note| phrase.beats(note.start) < before);
+    let notes = notes.map(|&note| ended(phrase, note, before)).collect();
+    let mut voices = voices(vocab, &Score { notes, ..Score::new(phrase.ticks_per_beat.max(1)) })?;
+    for (_, notes) in &mut voices {
+        notes.retain(|note| note.start >= oldest);
+        notes.iter_mut().for_each(|note| clip(note, from));
+    }
+    let mut happenings = happenings(vocab, &voices);
+    let pause = PAUSE * vocab.resolution();
+    let first = happenings.first().map_or(from, |happening| happening.at);
+    let origin = if happenings.is_empty() { from } else { oldest.max(first.saturating_sub(pause)) };
+    happenings.iter_mut().for_each(|happening| happening.at -= origin);
+    let mut writer = Writer::new(vocab, vocab.begin().into_iter().collect(), 0);
+    let last = happenings.last().map_or(0, |happening| happening.at);
+    happenings.into_iter().for_each(|happening| writer.take(happening));
+    writer.go((from - origin).min(last + pause));
+    Ok(writer.ids)
+}
+
+/// A note that ends when the answer begins, if it does not end before.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a conversion that saturates is right here: the clipping only has to be late enough"
+)]
+fn ended(phrase: &Score, note: Note, before: f64) -> Note {
+    // A beat more, as the grid decides where exactly.
+    let end = ((before + 1.0) * f64::from(phrase.ticks_per_beat)).ceil() as u32;
+    Note { duration: note.duration.min(end.saturating_sub(note.start)), ..note }
+}
+
+/// Clips a note on the grid to what lies before a step. A note that the grid moves
+/// onto the step or beyond is heard just before it.
+fn clip(note: &mut GridNote, from: u32) {
+    let end = (note.start + note.duration).min(from.max(1));
+    note.start = note.start.min(end - 1);
+    note.duration = end - note.start;
+}
+
+/// A window on the grid: each end at the first step that is not before it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "both are checked to lie within LAST_STEP"
+)]
+fn steps(vocab: &Vocab, window: Window) -> Result<(u32, u32), EncodingError> {
+    let Window { from, until } = window;
+    let error =
+        |what: &str| EncodingError::Window(format!("it goes from beat {from} until beat {until}; {what}"));
+    // A beat less than can be spelled, for a note that the answer cuts.
+    let latest = f64::from(LAST_STEP / vocab.resolution() - 2);
+    if !(0.0..=latest).contains(&from) || !(0.0..=latest).contains(&until) {
+        return Err(error(&format!("both must lie within 0 and {latest}")));
+    }
+    // A time this little past a step (a host's arithmetic) is that step.
+    let step = |beats: f64| (beats * f64::from(vocab.resolution()) - 1e-4).ceil().max(0.0) as u32;
+    let (from, until) = (step(from), step(until));
+    if until <= from { Err(error("it must hold a step of the grid")) } else { Ok((from, until)) }
+}
