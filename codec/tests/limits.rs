@@ -9,16 +9,30 @@ mod random;
 
 use continuo_codec::limits::{Density, Limits, Placement, Rhythm, Scale};
 use continuo_codec::{
-    Anticipation, Beat, Clock, Encoding, EncodingError, Event, IdSet, Instrument, Note, Score, Stream, Text,
-    TimedNote, Window,
+    Anticipation, Beat, Clock, Encoding, EncodingError, Event, IdSet, Instrument, MidiLike, Note, Score,
+    Stream, Text, TimedNote, Window,
 };
 use random::Random;
 
-/// How far the text rounds times, in quarter notes at 120 a minute.
-const ROUNDED: f64 = 0.011;
+/// How finely an encoding counts time, in quarter notes at 120 a minute.
+#[derive(Clone, Copy)]
+struct Precision {
+    /// What it counts in.
+    step: f64,
+    /// Whether an onset of a grid or rhythm is told exactly all the same.
+    exact: bool,
+}
+
+fn precision(encoding: &dyn Encoding) -> Precision {
+    match encoding.name() {
+        "beat" => Precision { step: 1.0 / 24.0, exact: true },
+        "midilike" => Precision { step: 1.0 / 8.0, exact: false },
+        _ => Precision { step: 0.02, exact: true },
+    }
+}
 
 fn encodings() -> Vec<Box<dyn Encoding>> {
-    vec![Box::new(Beat), Box::new(Text), Box::new(Anticipation)]
+    vec![Box::new(Beat), Box::new(Text), Box::new(Anticipation), Box::new(MidiLike::default())]
 }
 
 /// A phrase of four bars that begins at tick 0.
@@ -116,10 +130,20 @@ fn in_beats(encoding: &dyn Encoding, notes: &[TimedNote]) -> Vec<TimedNote> {
 }
 
 #[track_caller]
-fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], slack: f64, case: &str) {
+fn check(
+    limits: &Limits,
+    window: Window,
+    phrase: &Score,
+    notes: &[TimedNote],
+    precision: Precision,
+    case: &str,
+) {
+    // Half a step either way, where times are rounded.
+    let half = precision.step / 2.0 + 1e-6;
+    let near = if precision.exact { 1e-6 } else { half };
     let melodic: Vec<_> = notes.iter().filter(|n| !n.instrument.is_drums()).collect();
     for note in notes {
-        assert!(note.start >= window.from - slack && note.start < window.until, "{case}: {note:?}");
+        assert!(note.start >= window.from - half && note.start < window.until, "{case}: {note:?}");
         assert!(note.duration > 0.0 && (1..=127).contains(&note.velocity), "{case}: {note:?}");
     }
     for note in &melodic {
@@ -128,15 +152,14 @@ fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], s
     }
     if let Some(most) = limits.polyphony {
         for note in &melodic {
-            let at = note.start + slack;
+            let at = note.start + 1e-6;
             let sounding = melodic.iter().filter(|n| n.start <= note.start && n.start + n.duration > at);
             assert!(sounding.count() <= usize::from(most), "{case}: too many at {}", note.start);
         }
     }
     if let Some(density) = limits.density {
         // A stretch begins at the encoding's nearest time, at most half a step early.
-        let early = if slack == ROUNDED { 0.01 } else { 1.0 / 48.0 } + 1e-9;
-        let stretch = |n: &TimedNote| ((n.start - window.from + early) / density.beats).floor();
+        let stretch = |n: &TimedNote| ((n.start - window.from + half) / density.beats).floor();
         for note in notes {
             let same = notes.iter().filter(|n| stretch(n) == stretch(note)).count();
             assert!(same <= density.notes as usize, "{case}: {same} notes in the stretch at {}", note.start);
@@ -152,21 +175,23 @@ fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], s
             rounds += rhythm.period();
         }
         for note in notes {
-            let near = |&&(at, _): &&(f64, f64)| (at - note.start).abs() < 1e-6;
-            assert!(onsets.iter().any(|o| near(&o)), "{case}: {note:?} is not in the rhythm");
+            let found = onsets.iter().any(|&(at, _)| (at - note.start).abs() <= near);
+            assert!(found, "{case}: {note:?} is not in the rhythm");
         }
         if limits.polyphony.is_none() && limits.density.is_none() {
-            for &(at, _) in onsets.iter().filter(|&&(at, _)| at < window.until - slack) {
+            for &(at, _) in onsets.iter().filter(|&&(at, _)| at < window.until - half) {
                 let along = limits.placement == Placement::Over;
-                let played = along && phrase.notes.iter().any(|n| (phrase.beats(n.start) - at).abs() < 0.021);
-                let found = played || notes.iter().any(|n| (n.start - at).abs() < 1e-6);
+                let played =
+                    along && phrase.notes.iter().any(|n| (phrase.beats(n.start) - at).abs() <= 2.0 * half);
+                let found = played || notes.iter().any(|n| (n.start - at).abs() <= near);
                 assert!(found, "{case}: the rhythm's onset at {at} is left out");
             }
         }
     } else if let Some(grid) = limits.grid {
         for note in notes {
             let steps = note.start * f64::from(grid);
-            assert!((steps - steps.round()).abs() < 1e-6, "{case}: {note:?} is off the grid");
+            let off = (steps - steps.round()).abs() / f64::from(grid);
+            assert!(off <= near, "{case}: {note:?} is off the grid");
         }
     }
 }
@@ -195,8 +220,7 @@ fn whatever_is_drawn_keeps_every_limit_and_there_is_always_more_to_draw() {
             let given = draw(&mut random, answer.stream, &answer.ids, 600, &case);
             drawn += given.drawn;
             let notes = in_beats(&*encoding, &given.notes);
-            let slack = if encoding.clock() == Clock::Seconds { ROUNDED } else { 1e-9 };
-            check(&limits, window, &phrase, &notes, slack, &case);
+            check(&limits, window, &phrase, &notes, precision(&*encoding), &case);
             assert!(limits.placement == Placement::Over || !notes.is_empty(), "{case}: nothing was played");
             assert!(notes.iter().all(|n| players.contains(&n.instrument)), "{case}: somebody else plays");
         }

@@ -149,6 +149,18 @@ impl Ledger {
         slots.binary_search_by_key(&at, |slot| slot.at).ok().and_then(|i| slots.get(i)).copied()
     }
 
+    /// The first slot after a time; the window's end where there is none.
+    pub(crate) fn slot_after(&self, at: u32) -> u32 {
+        self.slot_from(at.saturating_add(1))
+    }
+
+    /// Ends a note that was added without an end, as the longest there is.
+    pub(crate) fn end(&mut self, at: u32) {
+        if let Some(end) = self.ends.iter_mut().find(|end| **end == u32::MAX) {
+            *end = at;
+        }
+    }
+
     /// Takes a note of the answer. Notes come in the order of their onsets.
     pub(crate) fn add(&mut self, start: u32, duration: u32, drums: bool) {
         if self.stretch(start) != self.stretch(self.last) {

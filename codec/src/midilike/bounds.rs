@@ -1,7 +1,8 @@
 //! What a grammar must keep within: a piece's length, or an answer's window.
 
 use super::encode::LAST_STEP;
-use super::vocab::{INSTRUMENTS, Vocab};
+use super::vocab::{INSTRUMENTS, KIT, Vocab};
+use crate::limits::ledger::{Ledger, Voices};
 
 /// How long an answer may be silent, in beats.
 const SILENCE: u32 = 8;
@@ -29,6 +30,8 @@ pub(super) struct Bounds {
     instruments: [bool; INSTRUMENTS],
     silence: u32,
     longest: u32,
+    /// The limits on an answer.
+    pub(super) ledger: Option<Box<Ledger>>,
 }
 
 impl Bounds {
@@ -40,6 +43,7 @@ impl Bounds {
             instruments: within(vocab, |_| true),
             silence: LAST_STEP,
             longest: LAST_STEP,
+            ledger: None,
         }
     }
 
@@ -58,6 +62,7 @@ impl Bounds {
             instruments,
             silence: SILENCE * resolution,
             longest: LONGEST * resolution,
+            ledger: None,
         }
     }
 
@@ -65,13 +70,38 @@ impl Bounds {
     /// the vocabulary has of it.
     pub(super) fn pitches(&self, at: u32, instrument: u8, all: u128) -> u128 {
         let may = at < self.until && self.instruments.get(usize::from(instrument)) == Some(&true);
-        if may { all } else { 0 }
+        let drums = instrument == KIT;
+        match self.ledger.as_deref() {
+            _ if !may => 0,
+            None => all,
+            Some(ledger) if ledger.may_begin(at, drums) => all & ledger.pitches(drums),
+            Some(_) => 0,
+        }
+    }
+
+    fn voices(&self) -> Voices {
+        let (melodic, kit) = self.instruments.split_at(usize::from(KIT));
+        Voices { melodic: melodic.contains(&true), drums: kit.contains(&true) }
+    }
+
+    /// The step at which a note has to begin, at the latest, if none did from one on.
+    pub(super) fn must(&self, from: u32) -> Option<u32> {
+        let due = self.ledger.as_deref()?.due(from, self.voices());
+        (due < self.until).then_some(due)
+    }
+
+    /// How long a note that begins at a step has to last, where a rhythm says so: no
+    /// further than its next onset, so that every pitch is free again there.
+    pub(super) fn length(&self, at: u32) -> Option<u32> {
+        let ledger = self.ledger.as_deref()?;
+        Some(ledger.slot(at)?.duration?.min(ledger.slot_after(at) - at))
     }
 
     /// The first step from `at` on at which a note may begin; `None` where there is
     /// none before the end.
     pub(super) fn next(&self, at: u32) -> Option<u32> {
-        (at < self.until).then_some(at)
+        let next = self.ledger.as_deref().map_or(at, |ledger| ledger.next(at, self.voices()));
+        (next < self.until).then_some(next)
     }
 
     /// The last step at which a note may end that began at `start`.

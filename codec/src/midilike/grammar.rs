@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::bounds::{Bounds, Scope};
 use super::vocab::{INSTRUMENTS, KIT, Span, Token, Vocab};
+use super::writer::{Act, Happening};
 use crate::encoding::IdSet;
+use crate::limits::ledger::Ledger;
 
 /// A note, times in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,10 @@ pub(super) enum Place {
 struct Sounding {
     start: u32,
     velocity: u8,
+    /// Whether it is the phrase's, and sounds along.
+    heard: bool,
+    /// Where a rhythm has it end.
+    end: Option<u32>,
 }
 
 /// The state after some ids.
@@ -75,6 +81,10 @@ pub(super) struct Grammar {
     shifted: bool,
     /// Whether an answer has not begun yet: its first note comes next.
     opening: bool,
+    /// The last step at which a note began.
+    struck: Option<u32>,
+    /// What the phrase does that sounds along, and is still to come.
+    heard: VecDeque<Happening>,
     pub(super) bounds: Bounds,
 }
 
@@ -94,14 +104,19 @@ impl Grammar {
             slack: 0,
             shifted: false,
             opening: false,
+            struck: None,
+            heard: VecDeque::new(),
         }
     }
 
-    /// Makes an answer begin at a step. Nothing sounds.
-    pub(super) fn open(&mut self, from: u32, bounds: Bounds) {
+    /// Makes an answer begin at a step, with a note unless something of the phrase
+    /// sounds along. Nothing sounds yet.
+    pub(super) fn open(&mut self, from: u32, bounds: Bounds, heard: Vec<Happening>) {
         self.now = from;
         self.bounds = bounds;
-        self.opening = true;
+        self.opening = heard.is_empty();
+        self.heard = heard.into();
+        self.struck = None;
         self.place = Place::Open;
         self.turns = [false; INSTRUMENTS];
         self.begun = false;
@@ -133,9 +148,13 @@ impl Grammar {
         let end = self.bounds.until;
         let mut sounds: Vec<Sound> = Vec::new();
         for ((instrument, pitch), notes) in std::mem::take(&mut self.sounding) {
-            sounds.extend(notes.into_iter().filter(|note| note.start < end).map(|note| {
-                let Sounding { start, velocity } = note;
-                Sound { start, end, instrument, pitch, velocity }
+            let own = notes.into_iter().filter(|note| note.start < end && !note.heard);
+            sounds.extend(own.map(|Sounding { start, velocity, .. }| Sound {
+                start,
+                end,
+                instrument,
+                pitch,
+                velocity,
             }));
         }
         self.starts.clear();
@@ -155,6 +174,9 @@ impl Grammar {
         if self.finished() {
             return false;
         }
+        if let Some(forced) = self.forced() {
+            return id == forced;
+        }
         if matches!(self.place, Place::On(_)) {
             return matches!(token, Token::Velocity(_));
         }
@@ -167,7 +189,10 @@ impl Grammar {
             Token::Off(pitch) => self
                 .program
                 .is_some_and(|p| self.vocab.off_id(p, pitch) == id && self.off_mask(p) >> pitch & 1 == 1),
-            Token::Shift(steps) | Token::Rest(steps) => self.may_pass() && self.passes(token, steps),
+            Token::Shift(steps) | Token::Rest(steps) => {
+                (self.may_pass() && self.passes(token, steps))
+                    || (Some(id) == self.way_out() && self.is_stuck())
+            }
             Token::Program(program) => self.may_change() && self.may_play(program),
         }
     }
@@ -183,6 +208,10 @@ impl Grammar {
     /// Calls `add` with what may come next, in ascending order.
     fn each(&self, mut add: impl FnMut(Range<u32>)) {
         if self.finished() {
+            return;
+        }
+        if let Some(id) = self.forced().or_else(|| self.way_out().filter(|_| self.is_stuck())) {
+            add(id..id + 1);
             return;
         }
         if matches!(self.place, Place::On(_)) {
@@ -248,7 +277,8 @@ impl Grammar {
         if self.opening || (self.begun && self.program == Some(program)) {
             return 0;
         }
-        let ending = self.of(program).filter(|(_, note)| note.start < self.now);
+        let may_end = |note: &Sounding| !note.heard && note.end.is_none_or(|end| end <= self.now);
+        let ending = self.of(program).filter(|(_, note)| note.start < self.now && may_end(note));
         ending.fold(0, |mask, (pitch, _)| mask | 1 << pitch)
     }
 
@@ -260,7 +290,11 @@ impl Grammar {
 
     /// Whether an instrument has a note that must end now.
     fn is_due(&self, program: u8) -> bool {
-        self.any_due() && self.of(program).any(|(_, note)| self.bounds.due(note.start) <= self.now)
+        self.any_due() && self.of(program).any(|(_, note)| self.is_note_due(&note))
+    }
+
+    fn is_note_due(&self, note: &Sounding) -> bool {
+        !note.heard && note.end.unwrap_or_else(|| self.bounds.due(note.start)) <= self.now
     }
 
     fn any_due(&self) -> bool {
@@ -269,7 +303,92 @@ impl Grammar {
 
     /// The step by which a sounding note must have ended.
     fn due(&self) -> Option<u32> {
-        self.starts.keys().next().map(|&start| self.bounds.due(start))
+        let longest = self.starts.keys().next().map(|&start| self.bounds.due(start));
+        if self.bounds.ledger.is_none() {
+            return longest;
+        }
+        let ends = self.sounding.values().flatten().filter(|note| !note.heard).filter_map(|note| note.end);
+        ends.chain(longest).min()
+    }
+
+    /// Whether a note of the answer may end whenever time has passed.
+    fn may_end_later(&self) -> bool {
+        let free = |note: &Sounding| !note.heard && note.end.is_none();
+        match self.bounds.scope {
+            Scope::Piece => !self.starts.is_empty(),
+            Scope::Answer => self.sounding.values().flatten().any(free),
+        }
+    }
+
+    /// The step by which a note has to begin, for the rhythm's sake.
+    fn must(&self) -> Option<u32> {
+        self.bounds.must(if self.struck == Some(self.now) { self.now + 1 } else { self.now })
+    }
+
+    /// Whether a note has to begin here before time passes, and can.
+    fn owes(&self) -> bool {
+        self.must() == Some(self.now) && self.vocab.programs().iter().any(|&program| self.may_begin(program))
+    }
+
+    /// Whether an instrument may still begin a note here.
+    fn may_begin(&self, program: u8) -> bool {
+        let turn = self.program == Some(program) || !self.turns[usize::from(program)];
+        turn && self.on_mask(program) != 0
+    }
+
+    /// The one id that what sounds along leaves no choice about.
+    fn forced(&self) -> Option<u32> {
+        let next = self.heard.front().filter(|next| next.at <= self.now)?;
+        let program = next.instrument;
+        if let (Place::On(_), Act::On(velocity)) = (self.place, next.act) {
+            return Some(self.vocab.velocity_id(velocity));
+        }
+        if self.program != Some(program)
+            && let Some(id) = self.vocab.program_id(program)
+        {
+            return Some(id);
+        }
+        // The answer's notes that are due end in this turn too, and those that the
+        // phrase strikes again.
+        let ending = |pitch: u8, note: &Sounding| {
+            !note.heard && (self.is_note_due(note) || self.is_struck_again(program, pitch))
+        };
+        let ends = self.of(program).find(|(pitch, note)| !self.begun && ending(*pitch, note));
+        Some(match (ends, next.act) {
+            (Some((pitch, _)), _) => self.vocab.off_id(program, pitch),
+            (None, Act::Off) => self.vocab.off_id(program, next.pitch),
+            (None, Act::On(_)) => self.vocab.on_id(program, next.pitch),
+        })
+    }
+
+    /// Whether the phrase begins a note here.
+    fn is_struck_again(&self, program: u8, pitch: u8) -> bool {
+        let here = self.heard.iter().take_while(|happening| happening.at <= self.now);
+        here.into_iter().any(|h| (h.instrument, h.pitch) == (program, pitch) && h.act != Act::Off)
+    }
+
+    /// Whether nothing may happen here, and no time pass as MidiTok would spell it:
+    /// when the phrase's notes take every pitch the limits leave.
+    fn is_stuck(&self) -> bool {
+        let free = self.heard.is_empty() && self.bounds.ledger.as_deref().is_none_or(Ledger::timeless);
+        if free || self.place != Place::Timed {
+            return false;
+        }
+        let notes = self.program.is_some_and(|p| self.on_mask(p) != 0 || self.off_mask(p) != 0);
+        let turns = self.may_change() && self.vocab.programs().iter().any(|&program| self.may_play(program));
+        let shifts = self.vocab.shifts.iter().map(|span| Token::Shift(span.steps));
+        let rests = self.vocab.rests.iter().map(|span| Token::Rest(span.steps));
+        let mut spans = shifts.chain(rests);
+        let passes = |token: Token| match token {
+            Token::Shift(steps) | Token::Rest(steps) => self.passes(token, steps),
+            _ => false,
+        };
+        !notes && !turns && !(self.may_pass() && spans.any(passes))
+    }
+
+    /// The shortest shift: the way on where there is no other.
+    fn way_out(&self) -> Option<u32> {
+        (!self.vocab.shifts.is_empty()).then(|| self.vocab.shift_id(0))
     }
 
     /// The instruments that may play next.
@@ -283,7 +402,16 @@ impl Grammar {
     /// instrument would not have another turn.
     fn may_change(&self) -> bool {
         self.place != Place::Program
-            && !self.program.is_some_and(|p| self.turns[usize::from(p)] && self.is_due(p))
+            && !self
+                .program
+                .is_some_and(|p| self.turns[usize::from(p)] && (self.is_due(p) || self.is_last(p)))
+    }
+
+    /// Whether nobody but this instrument can begin the note that is owed.
+    fn is_last(&self, program: u8) -> bool {
+        self.must() == Some(self.now)
+            && self.may_begin(program)
+            && !self.vocab.programs().iter().any(|&other| other != program && self.may_begin(other))
     }
 
     /// Whether an instrument has not had its turn here, and has something to do.
@@ -295,7 +423,7 @@ impl Grammar {
 
     /// Whether time may pass here.
     fn may_pass(&self) -> bool {
-        !self.opening && self.place != Place::Program && !self.any_due()
+        !self.opening && self.place != Place::Program && !self.any_due() && !self.owes()
     }
 
     /// The spans of one kind that may pass.
@@ -345,13 +473,17 @@ impl Grammar {
     /// pass.
     fn leads_on(&self, steps: u32, left: u32) -> bool {
         let at = self.now.saturating_add(steps);
-        match (self.due(), self.bounds.next(at)) {
-            (Some(due), _) => at <= due,
-            (None, Some(next)) => next <= at.saturating_add(left),
-            (None, None) => {
-                self.bounds.scope == Scope::Answer && self.bounds.until <= at.saturating_add(left)
-            }
+        let heard = self.heard.front().map(|happening| happening.at);
+        let latest = [self.due(), self.must(), heard].into_iter().flatten().min();
+        if latest.is_some_and(|latest| at > latest) {
+            return false;
         }
+        if self.may_end_later() {
+            return true;
+        }
+        let until = (self.bounds.scope == Scope::Answer).then_some(self.bounds.until);
+        let goal = latest.into_iter().chain(self.bounds.next(at)).chain(until).min();
+        goal.is_some_and(|goal| goal <= at.saturating_add(left))
     }
 
     /// Takes an id and says what it completed; `None` where it may not stand, and
@@ -379,7 +511,7 @@ impl Grammar {
                 self.place = Place::On(pitch);
             }
             Token::Velocity(velocity) => self.begin(velocity),
-            Token::Off(pitch) => return self.end(pitch).map(Step::Note),
+            Token::Off(pitch) => return Some(self.end(pitch).map_or(Step::Pending, Step::Note)),
             token @ (Token::Shift(steps) | Token::Rest(steps)) => {
                 self.pass(token, steps);
                 return Some(Step::Moved);
@@ -396,20 +528,37 @@ impl Grammar {
 
     fn begin(&mut self, velocity: u8) {
         if let (Place::On(pitch), Some(program)) = (self.place, self.program) {
-            let note = Sounding { start: self.now, velocity };
+            let start = self.now;
+            let heard = self.heard.front().is_some_and(|next| next.at <= start);
+            let end = self.bounds.length(start).filter(|_| !heard).map(|length| start + length);
+            let note = Sounding { start, velocity, heard, end };
             self.sounding.entry((program, pitch)).or_default().push_back(note);
-            *self.starts.entry(self.now).or_default() += 1;
+            self.struck = Some(start);
+            if heard {
+                self.heard.pop_front();
+            } else {
+                *self.starts.entry(start).or_default() += 1;
+                if let Some(ledger) = &mut self.bounds.ledger {
+                    ledger.add(start, end.map_or(u32::MAX, |end| end - start), program == KIT);
+                }
+            }
         }
         self.place = Place::Open;
     }
 
+    /// Ends a note, and gives it if it is the answer's.
     fn end(&mut self, pitch: u8) -> Option<Sound> {
         let instrument = self.take_turn();
+        self.place = Place::Open;
         let key = (instrument, pitch);
         let notes = self.sounding.get_mut(&key)?;
-        let Sounding { start, velocity } = notes.pop_front()?;
+        let Sounding { start, velocity, heard, end } = notes.pop_front()?;
         if notes.is_empty() {
             self.sounding.remove(&key);
+        }
+        if heard {
+            self.heard.pop_front();
+            return None;
         }
         if let Some(count) = self.starts.get_mut(&start) {
             *count -= 1;
@@ -417,7 +566,9 @@ impl Grammar {
                 self.starts.remove(&start);
             }
         }
-        self.place = Place::Open;
+        if let Some(ledger) = self.bounds.ledger.as_mut().filter(|_| end.is_none() && instrument != KIT) {
+            ledger.end(self.now);
+        }
         Some(Sound { start, end: self.now, instrument, pitch, velocity })
     }
 

@@ -99,6 +99,7 @@ mod writer;
 use std::sync::Arc;
 
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
+use crate::limits::Limits;
 use crate::score::{Note, Score};
 use config::Config;
 use grammar::Step;
@@ -206,13 +207,14 @@ impl Encoding for MidiLike {
         Box::new(MidiLikeStream::new(Arc::clone(&self.vocab)))
     }
 
-    fn continuation(
+    fn continuation_within(
         &self,
         phrase: &Score,
         window: Window,
+        limits: &Limits,
         max_ids: usize,
     ) -> Result<Continuation, EncodingError> {
-        prompt::continuation(&self.vocab, phrase, window, max_ids)
+        prompt::continuation(&self.vocab, phrase, window, limits, max_ids)
     }
 
     /// The score has as many ticks a beat as the grid has steps. A note that has

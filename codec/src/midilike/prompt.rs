@@ -1,13 +1,16 @@
 //! Phrases made ready for a model.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::bounds::Bounds;
 use super::encode::{GridNote, LAST_STEP, happenings, voices};
 use super::stream::MidiLikeStream;
 use super::vocab::Vocab;
-use super::writer::Writer;
+use super::writer::{Happening, Writer};
 use crate::encoding::{Continuation, EncodingError, Stream, Window};
+use crate::limits::ledger::{Ledger, Units};
+use crate::limits::{Limits, Placement};
 use crate::score::{Note, Score};
 
 /// Fewest ids a prompt may be limited to.
@@ -19,11 +22,12 @@ const PAST: u32 = 1 << 13;
 /// Most beats of silence before the first note of a prompt, and after its last.
 const PAUSE: u32 = 24;
 
-/// See [`Encoding::continuation`](crate::Encoding::continuation).
+/// See [`Encoding::continuation_within`](crate::Encoding::continuation_within).
 pub(super) fn continuation(
     vocab: &Arc<Vocab>,
     phrase: &Score,
     window: Window,
+    limits: &Limits,
     max_ids: usize,
 ) -> Result<Continuation, EncodingError> {
     let (from, until) = steps(vocab, window)?;
@@ -32,15 +36,68 @@ pub(super) fn continuation(
             "a prompt of {max_ids} ids is too short; allow {SHORTEST_PROMPT} or more"
         )));
     }
+    let playing = |instrument| phrase.notes.iter().any(|note| note.instrument.index() == instrument);
+    let mut bounds = Bounds::answer(vocab, until, playing);
+    bounds.ledger = Some(Box::new(ledger(vocab, limits, from..until)?));
+    let Some(first) = bounds.next(from) else {
+        return Err(EncodingError::Limits("they leave no room for a note in the answer's place".into()));
+    };
+    let heard = heard(vocab, phrase, limits.placement, window.from, from..until)?;
+    let from = if heard.is_empty() { first } else { from };
     let ids = prompt(vocab, phrase, window.from, from)?;
     let mut stream = MidiLikeStream::new(Arc::clone(vocab));
     for &id in &ids {
         stream.step(id)?;
     }
     let ids = stream.shorten(&ids, max_ids);
-    let playing = |instrument| phrase.notes.iter().any(|note| note.instrument.index() == instrument);
-    stream.grammar.open(from, Bounds::answer(vocab, until, playing));
+    stream.grammar.open(from, bounds, heard);
     Ok(Continuation { ids, stream: Box::new(stream) })
+}
+
+/// The limits, in steps.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn ledger(vocab: &Vocab, limits: &Limits, steps: Range<u32>) -> Result<Ledger, EncodingError> {
+    let resolution = f64::from(vocab.resolution());
+    let window =
+        Window { from: f64::from(steps.start) / resolution, until: f64::from(steps.end) / resolution };
+    let unit = |beats: f64| (beats * resolution + 0.5).floor() as u32;
+    Ledger::new(limits, window, &Units { unit: &unit, time: &|beats| beats, until: steps.end })
+}
+
+/// What the phrase's notes do that sound along with an answer.
+fn heard(
+    vocab: &Vocab,
+    phrase: &Score,
+    placement: Placement,
+    from: f64,
+    steps: Range<u32>,
+) -> Result<Vec<Happening>, EncodingError> {
+    if placement == Placement::After {
+        return Ok(Vec::new());
+    }
+    // Those before the window are in the prompt.
+    let notes = phrase.notes.iter().filter(|note| phrase.beats(note.start) >= from).copied().collect();
+    let mut voices = voices(vocab, &Score { notes, ..Score::new(phrase.ticks_per_beat.max(1)) })?;
+    for (_, notes) in &mut voices {
+        notes.iter_mut().for_each(|note| note.start = note.start.max(steps.start));
+        notes.retain(|note| note.start < steps.end);
+        apart(notes);
+    }
+    Ok(happenings(vocab, &voices))
+}
+
+/// Ends notes where the next of their pitch begins; of those that begin together one
+/// is kept.
+fn apart(notes: &mut Vec<GridNote>) {
+    notes.sort_by_key(|note| (note.pitch, note.start));
+    notes.dedup_by_key(|note| (note.pitch, note.start));
+    for i in 1..notes.len() {
+        let (next, note) = (notes[i], &mut notes[i - 1]);
+        if next.pitch == note.pitch {
+            note.duration = note.duration.min(next.start - note.start);
+        }
+    }
+    notes.sort_by_key(|note| note.start);
 }
 
 /// The notes of a phrase that begin before the answer, ended and led in time to its
