@@ -383,7 +383,7 @@ impl Grammar {
             Token::Shift(steps) | Token::Rest(steps) => self.passes(token, steps),
             _ => false,
         };
-        !notes && !turns && !(self.may_pass() && spans.any(passes))
+        !(notes || turns || self.may_pass() && spans.any(passes))
     }
 
     /// The shortest shift: the way on where there is no other.
