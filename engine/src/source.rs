@@ -4,9 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use continuo_codec::Encoding;
 use continuo_codec::beat::{self, Beat};
-use continuo_codec::text::Text;
+use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
 use continuo_model::{Config, Gpt2};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +13,9 @@ use crate::engine::{EngineError, Inner};
 
 /// The file beside a model's weights that says how its ids are meant.
 pub const SPELLING_FILE: &str = "continuo.json";
+
+/// The encodings of this build, by name.
+const KNOWN: [&str; 4] = ["beat", "text", "anticipation", "midilike"];
 
 /// What [`SPELLING_FILE`] holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,18 +41,25 @@ impl Spelling {
         match (self.encoding.as_str(), self.version) {
             ("beat", beat::VERSION) => Ok(Box::new(Beat)),
             ("text", 1) => Ok(Box::new(Text)),
-            (name @ ("beat" | "text"), version) => Err(format!(
+            ("anticipation", 1) => Ok(Box::new(Anticipation)),
+            ("midilike", 1) => Ok(Box::new(MidiLike::default())),
+            (name, version) if KNOWN.contains(&name) => Err(format!(
                 "version {version} of the encoding `{name}` is not known to this build; update Continuo"
             )),
-            (name, _) => {
-                Err(format!("the encoding `{name}` is not known to this build (it knows beat and text)"))
-            }
+            (name, _) => Err(format!(
+                "the encoding `{name}` is not known to this build (it knows {})",
+                KNOWN.join(", ")
+            )),
         }
     }
 }
 
-/// The size of GPT-2's own vocabulary, which the `text` encoding is spelled in.
-const GPT2_VOCABULARY: usize = 50_257;
+/// The file that says how a model's ids are meant where MidiTok made them.
+const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// Encodings that the size of a model's vocabulary tells: GPT-2's own, which `text`
+/// is spelled in, and that of the Anticipatory Music Transformer.
+const TOLD_BY_SIZE: [(usize, &str); 2] = [(50_257, "text"), (55_028, "anticipation")];
 
 const CONFIG: &[u8] = include_bytes!("../../assets/model/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../../assets/model/model.safetensors");
@@ -61,7 +70,8 @@ pub(crate) fn embedded() -> Result<Inner, EngineError> {
     let config: Config = parse(here, CONFIG)?;
     let spelling: Spelling = parse(here, SPELLING)?;
     let model = Gpt2::from_bytes(config, WEIGHTS)?;
-    join(here, "Continuo's default model".to_owned(), model, &spelling)
+    let encoding = spelling.resolve().map_err(|reason| problem(here, &reason))?;
+    join(here, "Continuo's default model".to_owned(), model, encoding)
 }
 
 pub(crate) fn folder(dir: &Path) -> Result<Inner, EngineError> {
@@ -72,31 +82,56 @@ pub(crate) fn folder(dir: &Path) -> Result<Inner, EngineError> {
         ));
     }
     let model = Gpt2::open(dir)?;
-    let spelling = spelling_of(dir, &model)?;
+    let encoding = encoding_of(dir, &model)?;
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
-    join(dir, name, model, &spelling)
+    join(dir, name, model, encoding)
 }
 
-fn spelling_of(dir: &Path, model: &Gpt2) -> Result<Spelling, EngineError> {
+/// The encoding a folder names, or that the model tells by itself.
+fn encoding_of(dir: &Path, model: &Gpt2) -> Result<Box<dyn Encoding>, EngineError> {
     let file = dir.join(SPELLING_FILE);
-    match fs::read(&file) {
-        Ok(bytes) => parse(&file, &bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if model.config().vocab_size == GPT2_VOCABULARY {
-                return Ok(Spelling { encoding: "text".to_owned(), version: 1 });
-            }
-            Err(problem(
-                &file,
-                "is missing, and the model's vocabulary is not GPT-2's, so its encoding is unknown; \
-                 write {\"encoding\": \"beat\", \"version\": 1} into it if Continuo made the model",
-            ))
-        }
-        Err(error) => Err(problem(&file, &error.to_string())),
+    if let Some(bytes) = read(&file)? {
+        let spelling: Spelling = parse(&file, &bytes)?;
+        let tokenizer = if spelling.encoding == "midilike" { tokenizer_of(dir)? } else { None };
+        return match tokenizer {
+            Some(encoding) => Ok(encoding),
+            None => spelling.resolve().map_err(|reason| problem(dir, &reason)),
+        };
+    }
+    let rows = model.config().vocab_size;
+    if let Some(&(_, name)) = TOLD_BY_SIZE.iter().find(|&&(size, _)| size == rows) {
+        let spelling = Spelling { encoding: name.to_owned(), version: 1 };
+        return spelling.resolve().map_err(|reason| problem(dir, &reason));
+    }
+    tokenizer_of(dir)?.ok_or_else(|| {
+        problem(
+            &file,
+            "is missing, and neither the size of the model's vocabulary nor a MidiTok tokenizer.json tells its \
+             encoding; write {\"encoding\": \"beat\", \"version\": 1} into it if Continuo made the model",
+        )
+    })
+}
+
+/// The encoding of a MidiTok tokenizer beside a model, if there is one.
+fn tokenizer_of(dir: &Path) -> Result<Option<Box<dyn Encoding>>, EngineError> {
+    let file = dir.join(TOKENIZER_FILE);
+    let Some(bytes) = read(&file)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let encoding =
+        MidiLike::from_tokenizer_json(&text).map_err(|error| problem(&file, &error.to_string()))?;
+    Ok(Some(Box::new(encoding)))
+}
+
+/// A file's bytes; `None` where there is no such file.
+fn read(file: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(problem(file, &error.to_string())),
     }
 }
 
-fn join(place: &Path, name: String, model: Gpt2, spelling: &Spelling) -> Result<Inner, EngineError> {
-    let encoding = spelling.resolve().map_err(|reason| problem(place, &reason))?;
+fn join(place: &Path, name: String, model: Gpt2, encoding: Box<dyn Encoding>) -> Result<Inner, EngineError> {
     let rows = model.config().vocab_size;
     if rows < encoding.vocab_size() {
         let reason = format!(

@@ -54,7 +54,7 @@ fn a_vocabulary_nobody_knows_is_named() {
     assert!(error.contains("continuo.json") && error.contains("is missing"), "{error}");
     std::fs::write(folder.path().join("continuo.json"), r#"{"encoding": "abc", "version": 1}"#).unwrap();
     let error = Engine::open(folder.path()).err().unwrap().to_string();
-    assert!(error.contains("abc") && error.contains("beat and text"), "{error}");
+    assert!(error.contains("abc") && error.contains("beat, text"), "{error}");
     std::fs::write(folder.path().join("continuo.json"), r#"{"encoding": "text", "version": 1}"#).unwrap();
     let error = Engine::open(folder.path()).err().unwrap().to_string();
     assert!(error.contains("1000 ids") && error.contains("50257"), "{error}");

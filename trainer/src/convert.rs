@@ -61,8 +61,10 @@ pub struct Places {
     long_about = "Spell MIDI files as text or token ids.\n\n\
         text: MIDI Gen AI's `pitch_start_duration_velocity`, byte for byte as its own data sets; files NAME.txt, no \
         line break at the end.\n\
-        beat: Continuo's own bars and beats; files NAME.ids, ids in decimal joined by single spaces, no line break \
-        at the end.\n\n\
+        beat: Continuo's own bars and beats.\n\
+        anticipation: the events of the Anticipatory Music Transformer, id for id as its own code makes them.\n\
+        midilike: MidiTok's MIDILike tokens, id for id as MidiTok 3.1.0 makes them for MIDI Gen AI's later models.\n\
+        These three give files NAME.ids, ids in decimal joined by single spaces, no line break at the end.\n\n\
         A folder gives a folder of the same names: every file whose name ends in exactly .mid (text), or in .mid or \
         .midi, in capitals or not (other encodings). Where two names would give one, the second is refused. \
         What OUT has already is skipped, so an interrupted run can be repeated, and no file in OUT is ever half \
@@ -82,7 +84,7 @@ pub struct EncodeArgs {
 /// What `continuo decode` can be told.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Turn text or token ids back into MIDI files: NAME.txt (text) or NAME.ids (beat) becomes NAME.mid.",
+    long_about = "Turn text or token ids back into MIDI files: NAME.txt (text) or NAME.ids (other encodings) becomes NAME.mid.",
     after_help = "EXAMPLES:\n  \
         continuo decode song.txt song.mid\n  \
         continuo decode beat.txt beat.mid --instrument drums\n  \

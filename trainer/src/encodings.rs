@@ -12,6 +12,10 @@ pub enum EncodingName {
     Text,
     /// Bars, positions on a grid of 24 a beat, programs, drums, meter and tempo
     Beat,
+    /// The Anticipatory Music Transformer's: time, duration and note, in hundredths of a second
+    Anticipation,
+    /// MidiTok's MIDILike as MIDI Gen AI's later models have it: note-ons, note-offs, time shifts
+    Midilike,
 }
 
 impl EncodingName {
@@ -21,6 +25,8 @@ impl EncodingName {
         match self {
             Self::Text => "text",
             Self::Beat => "beat",
+            Self::Anticipation => "anticipation",
+            Self::Midilike => "midilike",
         }
     }
 
@@ -28,7 +34,7 @@ impl EncodingName {
     #[must_use]
     pub const fn version(self) -> u32 {
         match self {
-            Self::Text => 1,
+            Self::Text | Self::Anticipation | Self::Midilike => 1,
             Self::Beat => continuo_codec::beat::VERSION,
         }
     }
@@ -39,6 +45,8 @@ impl EncodingName {
         match self {
             Self::Text => Box::new(continuo_codec::text::Text),
             Self::Beat => Box::new(continuo_codec::beat::Beat),
+            Self::Anticipation => Box::new(continuo_codec::Anticipation),
+            Self::Midilike => Box::new(continuo_codec::MidiLike::default()),
         }
     }
 }

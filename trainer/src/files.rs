@@ -137,12 +137,24 @@ pub enum Safe {
 }
 
 /// Writes a whole file, making its folder where needed: a reader sees the old
-/// file or the new one, never half of it, also after a power cut.
+/// file or the new one, never half of it, also after a power cut. A link is
+/// followed, and what is no plain file (a device, a pipe) is written into.
 ///
 /// # Errors
 /// Names the file that cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_safe(path, bytes, Safe::FromPowerCuts)
+    let place = || format!("cannot write {}", path.display());
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => {
+            write_safe(&path.canonicalize().with_context(place)?, bytes, Safe::FromPowerCuts)
+        }
+        Ok(_) => fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(bytes))
+            .with_context(place),
+        Err(_) => write_safe(path, bytes, Safe::FromPowerCuts),
+    }
 }
 
 /// Writes a whole file as [`write`] does, as safely as it is worth.

@@ -56,13 +56,13 @@ pub struct GenerateArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub temperature: Option<f32>,
     /// Choose among so many likeliest only; 0 chooses among all [default: 0]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub top_k: Option<usize>,
     /// Choose among the likeliest that together reach this probability; 1 chooses among all [default: 0.97]
     #[arg(long, allow_negative_numbers = true)]
     pub top_p: Option<f32>,
     /// Another number, another answer (the plugin knows those to 9999)
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
     /// What the notes are held to.
     #[command(flatten)]
@@ -76,6 +76,10 @@ pub struct GenerateArgs {
     /// Print one JSON object about the answer
     #[arg(long)]
     pub json: bool,
+}
+
+fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "give a whole number, 0 or more".to_owned())
 }
 
 /// Where an answer begins.

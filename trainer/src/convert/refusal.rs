@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use continuo_codec::anticipation::AnticipationError;
 use continuo_codec::midi::MidiError;
+use continuo_codec::midilike::MidiLikeError;
 use continuo_codec::text::TextError;
 
 /// Why one file could not be converted.
@@ -42,6 +44,26 @@ impl From<MidiError> for Refusal {
             | MidiError::Division { offset, .. }
             | MidiError::NoTracks { offset }
             | MidiError::TooLong { offset, .. } => Some(*offset),
+            _ => None,
+        };
+        Self { reason: error.to_string(), offset }
+    }
+}
+
+impl From<AnticipationError> for Refusal {
+    fn from(error: AnticipationError) -> Self {
+        let offset = match &error {
+            AnticipationError::Midi { offset, .. } => Some(*offset),
+            _ => None,
+        };
+        Self { reason: error.to_string(), offset }
+    }
+}
+
+impl From<MidiLikeError> for Refusal {
+    fn from(error: MidiLikeError) -> Self {
+        let offset = match &error {
+            MidiLikeError::Midi { offset, .. } | MidiLikeError::TooLong { offset } => Some(*offset),
             _ => None,
         };
         Self { reason: error.to_string(), offset }

@@ -1,10 +1,11 @@
 //! How each encoding is kept in files: one table of names and functions.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use continuo_codec::beat::{self, Losses};
 use continuo_codec::text::{self, TextInstrument};
-use continuo_codec::{Encoding as _, midi};
+use continuo_codec::{Encoding as _, MidiLike, anticipation, midi};
 
 use super::refusal::Refusal;
 use crate::encodings::EncodingName;
@@ -90,6 +91,20 @@ pub(super) const fn spelling(encoding: EncodingName) -> Spelling {
             decode: |_| decode_beat,
             takes_instrument: false,
         },
+        EncodingName::Anticipation => Spelling {
+            suffix: ".ids",
+            midi: Names::Midi,
+            encode: encode_anticipation,
+            decode: |_| decode_anticipation,
+            takes_instrument: false,
+        },
+        EncodingName::Midilike => Spelling {
+            suffix: ".ids",
+            midi: Names::Midi,
+            encode: encode_midilike,
+            decode: |_| decode_midilike,
+            takes_instrument: false,
+        },
     }
 }
 
@@ -123,6 +138,32 @@ fn decode_text_as(bytes: &[u8], to: &mut Vec<u8>, instrument: TextInstrument) ->
 fn decode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
     let ids = read_ids(bytes)?;
     *to = beat::Beat.decode(&ids).map(|score| midi::write(&score)).map_err(Refusal::new)?;
+    Ok(Tally::default())
+}
+
+fn encode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    let ids = anticipation::encode_midi(bytes)?;
+    write_ids(&ids, to);
+    Ok(Tally { notes: ids.len() / 3, losses: Losses::default() })
+}
+
+fn decode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    let ids = read_ids(bytes)?;
+    *to = anticipation::decode_midi(&ids).map_err(Refusal::new)?;
+    Ok(Tally::default())
+}
+
+/// The tokenizer's vocabulary is built once.
+static MIDILIKE: LazyLock<MidiLike> = LazyLock::new(MidiLike::default);
+
+fn encode_midilike(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    write_ids(&MIDILIKE.encode_midi(bytes)?, to);
+    Ok(Tally::default())
+}
+
+fn decode_midilike(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    let ids = read_ids(bytes)?;
+    *to = MIDILIKE.decode(&ids).map(|score| midi::write(&score)).map_err(Refusal::new)?;
     Ok(Tally::default())
 }
 

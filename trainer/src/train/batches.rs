@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use continuo_codec::beat;
+use continuo_codec::{anticipation, beat};
 use continuo_model::train::Batch;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -43,7 +43,8 @@ impl Variation {
 pub fn cut(encoding: EncodingName, ids: &[u32], max: usize) -> Vec<Vec<u32>> {
     match encoding {
         EncodingName::Beat => beat::chunks(ids, max),
-        EncodingName::Text => ids.chunks(max).map(<[u32]>::to_vec).collect(),
+        EncodingName::Anticipation => anticipation::chunks(ids, max),
+        EncodingName::Text | EncodingName::Midilike => ids.chunks(max).map(<[u32]>::to_vec).collect(),
     }
 }
 

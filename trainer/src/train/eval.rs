@@ -94,7 +94,8 @@ pub fn encoding_of(model: &Path) -> anyhow::Result<EncodingName> {
     if !path.exists() {
         return Ok(EncodingName::Text);
     }
-    let place = || format!("{} does not name a known encoding (text, beat)", path.display());
+    let place =
+        || format!("{} does not name a known encoding (text, beat, anticipation, midilike)", path.display());
     let description: Value = serde_json::from_slice(&files::read(&path)?).with_context(place)?;
     serde_json::from_value(description["encoding"].clone()).with_context(place)
 }

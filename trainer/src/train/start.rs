@@ -130,7 +130,7 @@ fn ceil(steps: f64) -> u64 {
 pub const fn variation(settings: &Settings) -> Variation {
     match settings.encoding {
         EncodingName::Beat => Variation { transpose: settings.transpose, loudness: true },
-        EncodingName::Text => Variation::NONE,
+        EncodingName::Text | EncodingName::Anticipation | EncodingName::Midilike => Variation::NONE,
     }
 }
 

@@ -166,3 +166,16 @@ fn mistakes_are_told_and_nothing_is_written() {
         assert!(!root.join("out.mid").exists());
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_link_to_the_output_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    fs::write(root.join("real.mid"), "old").unwrap();
+    std::os::unix::fs::symlink("real.mid", root.join("out.mid")).unwrap();
+    answer(root, &melody(1, 8), &["--bars", "1"]);
+    assert!(root.join("out.mid").is_symlink());
+    assert!(fs::read(root.join("real.mid")).unwrap().starts_with(b"MThd"));
+}
