@@ -6,6 +6,10 @@ use continuo_codec::{
     Anticipation, Beat, Encoding, IdSet, MidiLike, Score, Text, Window, anticipation, midi, midilike, text,
 };
 
+/// Ids of an input that are looked at: a grammar is asked before each, and the
+/// text's looks through ten thousand numbers.
+const MOST_IDS: usize = 1000;
+
 /// Every encoding.
 #[must_use]
 pub fn encodings() -> [Box<dyn Encoding>; 4] {
@@ -51,8 +55,11 @@ pub fn text(bytes: &[u8]) {
 /// Bytes as ids, two each: the first byte names the encoding.
 pub fn ids(bytes: &[u8]) {
     let Some((&which, rest)) = bytes.split_first() else { return };
-    let ids: Vec<u32> =
-        rest.chunks_exact(2).map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]]))).collect();
+    let ids: Vec<u32> = rest
+        .chunks_exact(2)
+        .take(MOST_IDS)
+        .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
+        .collect();
     let encodings = encodings();
     let encoding = &encodings[usize::from(which) % encodings.len()];
     let (mut stream, mut events) = (encoding.stream(), Vec::new());
@@ -86,7 +93,7 @@ pub fn answer(bytes: &[u8]) {
     let Ok(answer) = encoding.continuation_within(&phrase, window, &limits, 300) else { return };
     let (mut stream, mut history) = (answer.stream, answer.ids);
     let (mut set, mut events) = (IdSet::default(), Vec::new());
-    for pair in choices.chunks_exact(2) {
+    for pair in choices.chunks_exact(2).take(MOST_IDS) {
         if stream.finished() {
             return;
         }

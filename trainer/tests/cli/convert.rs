@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use continuo_codec::midi::{self, Track};
+use continuo_codec::{Instrument, Note, Score};
+
 use super::{check, files_below, melody, write_midi};
 
 /// Folders of MIDI files with the text the seed makes of them, or its refusal.
@@ -94,6 +97,110 @@ fn beat_ids_come_back_as_the_same_ids() {
     let ids = |folder: &str| fs::read_to_string(root.join(folder).join("a.ids")).unwrap();
     assert!(ids("ids").split(' ').count() > 80);
     assert_eq!(ids("ids"), ids("again"));
+}
+
+#[test]
+fn ids_of_every_encoding_come_back_as_the_same_music() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let song = melody(1, 40);
+    write_midi(&root.join("in/a.mid"), &song);
+    for encoding in ["beat", "anticipation", "midilike"] {
+        let (ids, midi) = (format!("ids-{encoding}"), format!("midi-{encoding}"));
+        check(root, &["encode", "in", &ids, "--encoding", encoding], 0);
+        check(root, &["decode", &ids, &midi, "--encoding", encoding], 0);
+        let back = midi::read(&fs::read(root.join(&midi).join("a.mid")).unwrap()).unwrap();
+        let parts = |score: &Score| -> Vec<(f64, u8)> {
+            score.notes.iter().map(|note| (score.beats(note.start), note.pitch)).collect()
+        };
+        assert_eq!(parts(&back), parts(&song), "{encoding}");
+    }
+}
+
+#[test]
+fn anticipation_and_midilike_ids_are_those_of_the_golden_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let fixtures = golden().join("..");
+    let song = fixtures.join("anticipation/amt_syn.mid");
+    check(root, &["encode", song.to_str().unwrap(), "a.ids", "--encoding", "anticipation"], 0);
+    let expected =
+        "0 10050 11060 0 10050 11064 0 10050 11067 51 10012 11072 1563 10999 11074 3063 10006 27420";
+    assert_eq!(fs::read_to_string(root.join("a.ids")).unwrap(), expected);
+    // C, E, G and the C above, a rest, and D: MidiTok's own example.
+    let note = |start, pitch, duration, velocity| Note {
+        start,
+        instrument: Instrument::PIANO,
+        pitch,
+        duration,
+        velocity,
+    };
+    let mut chord = Score::new(480);
+    chord.notes = vec![
+        note(0, 60, 480, 90),
+        note(0, 64, 480, 80),
+        note(0, 67, 480, 70),
+        note(480, 72, 240, 100),
+        note(1680, 74, 120, 1),
+    ];
+    write_midi(&root.join("chord.mid"), &chord);
+    check(root, &["encode", "chord.mid", "m.ids", "--encoding", "midilike"], 0);
+    let expected = "512 64 282 68 279 71 277 299 192 196 199 76 284 295 204 491 78 260 293 206";
+    assert_eq!(fs::read_to_string(root.join("m.ids")).unwrap(), expected);
+}
+
+#[test]
+fn a_run_stops_at_the_first_refusal_if_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for number in 0..40 {
+        fs::create_dir_all(root.join("in")).unwrap();
+        fs::write(root.join(format!("in/{number}.mid")), "no music").unwrap();
+    }
+    let said = check(root, &["encode", "in", "out", "--fail-fast", "--jobs", "1"], 1);
+    assert!(said.contains("39 left"), "{said}");
+    let said = check(root, &["encode", "in", "out", "--keep-going"], 1);
+    assert!(said.contains("40 refused") && said.contains("... and 20 more"), "{said}");
+    check(root, &["encode", "in", "out", "--keep-going", "--fail-fast"], 2);
+}
+
+#[test]
+fn two_files_never_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    write_midi(&root.join("in/a.midi"), &melody(2, 8));
+    let said = check(root, &["encode", "in", "out", "--encoding", "beat"], 1);
+    assert!(said.contains("a.midi") && said.contains("rename one of them"), "{said}");
+    assert_eq!(files_below(&root.join("out")), [PathBuf::from("a.ids")]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_swept_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    fs::create_dir(root.join("out")).unwrap();
+    fs::write(root.join("out/.continuo-lock"), "").unwrap();
+    fs::write(root.join("out/.continuo-77-1.tmp"), "half").unwrap();
+    check(root, &["encode", "in", "out"], 0);
+    assert_eq!(files_below(&root.join("out")), [PathBuf::from("a.txt")]);
+}
+
+#[test]
+fn notes_the_grid_doubles_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut song = melody(1, 8);
+    let first = song.notes[0];
+    // A tick later: the same step, the same pitch.
+    song.notes.push(Note { start: first.start + 1, ..first });
+    let track = |notes| Track { name: String::new(), notes };
+    let twice = midi::write_tracks(&song, &[track(song.notes[..8].to_vec()), track(vec![song.notes[8]])]);
+    fs::create_dir(root.join("in")).unwrap();
+    fs::write(root.join("in/a.mid"), twice).unwrap();
+    let said = check(root, &["encode", "in", "out", "--encoding", "beat"], 0);
+    assert!(said.contains("9 notes; 1 doubled another at one grid point"), "{said}");
 }
 
 #[test]
