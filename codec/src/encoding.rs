@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use crate::limits::Limits;
 use crate::score::{Instrument, Score};
 
 /// What the times of an encoding's notes are counted in.
@@ -156,9 +157,12 @@ pub enum EncodingError {
     /// A score that the encoding cannot hold.
     #[error("the score cannot be encoded: {0}")]
     Score(String),
-    /// A window that ends before it begins, or a limit too tight for any prompt.
+    /// A window that ends before it begins, or a prompt too short for any phrase.
     #[error("the answer's place is impossible: {0}")]
     Window(String),
+    /// Limits that leave nothing to play.
+    #[error("the limits cannot be kept: {0}")]
+    Limits(String),
 }
 
 /// Reads ids one at a time.
@@ -206,19 +210,35 @@ pub trait Encoding: Send + Sync {
     fn stream(&self) -> Box<dyn Stream>;
 
     /// Makes a prompt of at most `max_ids` ids from a phrase, and a stream whose
-    /// notes fill the window: the first exactly at its beginning, none before,
-    /// none at or after its end, tempo and meter left as the phrase has them.
-    /// Works for a phrase without notes too.
+    /// notes fill the window: the first exactly at its beginning (or where the
+    /// limits first leave room for one), none before, none at or after its end, tempo
+    /// and meter left as the phrase has them, every limit kept. Works for a phrase
+    /// without notes too.
     ///
     /// # Errors
-    /// [`EncodingError::Window`] where window or limit are impossible,
+    /// [`EncodingError::Window`] where window or length are impossible,
+    /// [`EncodingError::Limits`] where the limits leave nothing to play, and
     /// [`EncodingError::Score`] where the phrase cannot be held.
+    fn continuation_within(
+        &self,
+        phrase: &Score,
+        window: Window,
+        limits: &Limits,
+        max_ids: usize,
+    ) -> Result<Continuation, EncodingError>;
+
+    /// [`Encoding::continuation_within`] no limits.
+    ///
+    /// # Errors
+    /// As that.
     fn continuation(
         &self,
         phrase: &Score,
         window: Window,
         max_ids: usize,
-    ) -> Result<Continuation, EncodingError>;
+    ) -> Result<Continuation, EncodingError> {
+        self.continuation_within(phrase, window, &Limits::default(), max_ids)
+    }
 
     /// Reads a whole piece back.
     ///

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use continuo_codec::{Clock, Encoding, EncodingError, Event, IdSet, Instrument, Score, Stream, Window};
+use continuo_codec::{
+    Clock, Encoding, EncodingError, Event, IdSet, Instrument, Limits, Score, Stream, Window,
+};
 use continuo_model::{Guide, Sampling};
 
 pub use continuo_model::Ending;
@@ -25,6 +27,8 @@ pub struct Request {
     pub takes: usize,
     /// How ids are chosen.
     pub sampling: Sampling,
+    /// What the notes are held to.
+    pub limits: Limits,
 }
 
 /// A note in beats since tick 0 of the phrase.
@@ -82,8 +86,9 @@ impl Engine {
         on: &mut dyn FnMut(TakeEvent),
     ) -> Result<Ending, EngineError> {
         check(request)?;
+        let Request { phrase, window, limits, .. } = request;
         let continuation =
-            self.encoding().continuation(&request.phrase, request.window, self.longest_prompt())?;
+            self.encoding().continuation_within(phrase, *window, limits, self.longest_prompt())?;
         let clock = BeatClock::new(self.encoding(), &request.phrase);
         let shared = std::cell::RefCell::new(Listener { on, error: None });
         let mut guides: Vec<StreamGuide<'_, '_>> = (0..request.takes)

@@ -13,7 +13,8 @@ pub mod source;
 pub mod time;
 pub mod worker;
 
-pub use continuo_codec::{Instrument, Meter, Note, Score, Tempo, Window};
+pub use continuo_codec::limits;
+pub use continuo_codec::{Instrument, Limits, Meter, Note, Score, Tempo, Window};
 pub use continuo_model::Sampling;
 pub use engine::{Engine, EngineError};
 pub use generation::{BeatNote, Ending, Request, TakeEvent};

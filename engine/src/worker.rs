@@ -217,7 +217,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
-    use crate::{Sampling, Score, Window};
+    use crate::{Limits, Sampling, Score, Window};
 
     /// Counts up to the number of takes asked for; panics at 7, and goes on until
     /// cancelled at 8.
@@ -276,6 +276,7 @@ mod tests {
                 window: Window { from: 0.0, until: 4.0 },
                 takes,
                 sampling,
+                limits: Limits::default(),
             })
         }
         fn cancelled(&mut self) -> bool {

@@ -2,8 +2,10 @@
 //! window, the same every time.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use continuo_engine::limits::{Placement, Scale};
 use continuo_engine::{
-    Ending, Engine, EngineError, Instrument, Meter, Note, Request, Sampling, Score, TakeEvent, Tempo, Window,
+    BeatNote, Ending, Engine, EngineError, Instrument, Limits, Meter, Note, Request, Sampling, Score,
+    TakeEvent, Tempo, Window,
 };
 
 const SAMPLING: Sampling = Sampling { temperature: 0.95, top_k: 0, top_p: 0.97, seed: 1 };
@@ -24,7 +26,8 @@ fn phrase(notes: u32, instrument: Instrument) -> Score {
 }
 
 fn request(phrase: Score, from: f64, until: f64) -> Request {
-    Request { phrase, window: Window { from, until }, takes: 2, sampling: SAMPLING }
+    let window = Window { from, until };
+    Request { phrase, window, takes: 2, sampling: SAMPLING, limits: Limits::default() }
 }
 
 fn events(request: &Request) -> Vec<TakeEvent> {
@@ -68,6 +71,28 @@ fn the_first_note_falls_on_the_boundary() {
     for (from, until) in [(8.0, 16.0), (5.0, 7.0), (4.25, 8.0), (12.0, 13.0)] {
         check(&request(phrase(8, Instrument::PIANO), from, until));
     }
+}
+
+#[test]
+fn limits_hold_what_the_model_would_have_played() {
+    let played = |limits: Limits| -> Vec<BeatNote> {
+        let (from, until) = if limits.placement == Placement::Over { (0.0, 8.0) } else { (8.0, 16.0) };
+        let request = Request { limits, ..request(phrase(8, Instrument::PIANO), from, until) };
+        events(&request)
+            .iter()
+            .filter_map(|event| if let TakeEvent::Note { note, .. } = event { Some(*note) } else { None })
+            .collect()
+    };
+    let scale: Scale = "C# minor pentatonic".parse().unwrap();
+    let notes = played(Limits { scale: Some(scale), range: 60..=72, grid: Some(2), ..Limits::default() });
+    assert!(!notes.is_empty());
+    for note in notes {
+        assert!(scale.contains(note.pitch) && (60..=72).contains(&note.pitch), "{note:?}");
+        assert!((note.start * 2.0).fract() == 0.0, "{note:?}");
+    }
+    // The phrase's own notes are heard by the model, and are not the answer's.
+    let over = played(Limits { placement: Placement::Over, range: 80..=100, ..Limits::default() });
+    assert!(!over.is_empty() && over.iter().all(|note| note.pitch >= 80), "{over:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! answers too: in seconds inside, in beats outside.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use continuo_engine::{Engine, Instrument, Note, Request, Sampling, Score, TakeEvent, Tempo, Window};
+use continuo_engine::{Engine, Instrument, Limits, Note, Request, Sampling, Score, TakeEvent, Tempo, Window};
 use continuo_model::Config;
 use continuo_model::train::{TrainConfig, Trainer};
 
@@ -33,7 +33,7 @@ fn a_gpt2_without_a_spelling_speaks_midi_gen_ais_text() {
         .collect();
     let window = Window { from: 8.0, until: 12.0 };
     let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 5 };
-    let request = Request { phrase, window, takes: 2, sampling };
+    let request = Request { phrase, window, takes: 2, sampling, limits: Limits::default() };
     for wanted in 0..2 {
         let mut starts = Vec::new();
         let mut hear = |event| match event {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use continuo_engine::worker::{Client, ModelState, Source};
-use continuo_engine::{BeatNote, Ending, Request, Sampling, TakeEvent};
+use continuo_engine::{BeatNote, Ending, Limits, Request, Sampling, TakeEvent};
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
@@ -203,7 +203,7 @@ impl Responder {
         // other answer every time.
         let seed = seed | (prompt.again << 32);
         let sampling = Sampling { temperature, top_k, top_p, seed };
-        Request { phrase: prompt.score, window: prompt.window, takes, sampling }
+        Request { phrase: prompt.score, window: prompt.window, takes, sampling, limits: Limits::default() }
     }
 
     fn model_name(&self) -> String {

@@ -47,6 +47,18 @@ pub fn end(score: &Score) -> u64 {
     end.saturating_sub(tolerance).max(last_onset)
 }
 
+/// Where a phrase's first note begins; 0 without notes.
+#[must_use]
+pub fn begin(score: &Score) -> u64 {
+    score.notes.iter().map(|n| u64::from(n.start)).min().unwrap_or(0)
+}
+
+/// The last bar line at or before a tick.
+#[must_use]
+pub fn line_at_or_before(score: &Score, tick: u64) -> u64 {
+    bar_at(score, tick).0
+}
+
 /// The first bar line at or after a tick.
 #[must_use]
 pub fn line_at_or_after(score: &Score, tick: u64) -> u64 {

@@ -1,22 +1,30 @@
 //! `continuo encode` and `continuo decode`.
 //!
-//! - `folder`: a whole folder, in parallel, resumable, with a list of what was
-//!   refused.
+//! - `spelling`: how each encoding is kept in files; a new one is added there.
+//! - `folder`: a whole folder, in parallel and resumable.
+//! - `claim`: what protects a folder while it is written to.
+//! - `summary`: what is told at the end, and the report of refused files.
+//! - `refusal`: why a file was refused.
 
+mod claim;
 mod folder;
+mod refusal;
+mod spelling;
+mod summary;
 
-use std::fmt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use continuo_codec::midi::{self, MidiError};
-use continuo_codec::text::{self, TextError, TextInstrument};
-use continuo_codec::{Encoding as _, beat};
+use continuo_codec::text::TextInstrument;
+
+pub use refusal::Refusal;
 
 use crate::Outcome;
 use crate::encodings::EncodingName;
 use crate::files;
+use spelling::{Convert, Names, spelling};
 
 /// What both directions are told about places and work.
 #[derive(Debug, Args)]
@@ -36,9 +44,15 @@ pub struct Places {
     /// Files converted at a time [default: one a processor core]
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Write refused files there, a JSON object {"file", "reason"} a line
+    /// Write refused files there, a JSON object {"file", "reason", "offset"} a line
     #[arg(long, value_name = "FILE.jsonl")]
     pub report: Option<PathBuf>,
+    /// Stop at the first refused file
+    #[arg(long, visible_alias = "no-keep-going")]
+    pub fail_fast: bool,
+    /// Go on after refused files, as is done anyway
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub keep_going: bool,
 }
 
 /// What `continuo encode` can be told.
@@ -49,8 +63,11 @@ pub struct Places {
         line break at the end.\n\
         beat: Continuo's own bars and beats; files NAME.ids, ids in decimal joined by single spaces, no line break \
         at the end.\n\n\
-        A folder gives a folder of the same names: every file whose name ends in exactly .mid. What OUT has already \
-        is skipped, so an interrupted run can be repeated. Files that cannot be converted are listed at the end.",
+        A folder gives a folder of the same names: every file whose name ends in exactly .mid (text), or in .mid or \
+        .midi, in capitals or not (other encodings). Where two names would give one, the second is refused. \
+        What OUT has already is skipped, so an interrupted run can be repeated, and no file in OUT is ever half \
+        written, even if the run is killed; after a power cut, files of the last seconds may be empty and are made \
+        again. Files that cannot be converted are listed at the end, and the exit code is 1.",
     after_help = "EXAMPLES:\n  \
         continuo encode song.mid song.txt\n  \
         continuo encode music/ texts/ --report refused.jsonl\n  \
@@ -104,58 +121,15 @@ impl From<InstrumentName> for TextInstrument {
     }
 }
 
-/// Why one file could not be converted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// One sentence.
-    pub reason: String,
-    /// The byte in the file where it was noticed, where that is known.
-    pub offset: Option<usize>,
-}
-
-impl Refusal {
-    fn new(reason: impl fmt::Display) -> Self {
-        Self { reason: reason.to_string(), offset: None }
-    }
-}
-
-impl From<TextError> for Refusal {
-    fn from(error: TextError) -> Self {
-        let offset = match &error {
-            TextError::Midi { offset, .. }
-            | TextError::Note { offset, .. }
-            | TextError::Character { offset, .. }
-            | TextError::Run { offset } => Some(*offset),
-            _ => None,
-        };
-        Self { reason: error.to_string(), offset }
-    }
-}
-
-impl From<MidiError> for Refusal {
-    fn from(error: MidiError) -> Self {
-        let offset = match &error {
-            MidiError::NoHeader { offset }
-            | MidiError::NotRmid { offset }
-            | MidiError::ShortHeader { offset, .. }
-            | MidiError::Division { offset, .. }
-            | MidiError::NoTracks { offset }
-            | MidiError::TooLong { offset, .. } => Some(*offset),
-            _ => None,
-        };
-        Self { reason: error.to_string(), offset }
-    }
-}
-
-/// One file's bytes to another's.
-type Convert<'a> = &'a (dyn Fn(&[u8]) -> Result<Vec<u8>, Refusal> + Sync);
-
 /// One direction of conversion.
-struct Direction<'a> {
-    /// What input names end in, and what output names end in instead.
-    from: &'static str,
+struct Direction {
+    /// Which names are taken.
+    from: Names,
+    /// What input names normally end in, where `from` takes others too.
+    plain: Option<&'static str>,
+    /// What output names end in.
     to: &'static str,
-    convert: Convert<'a>,
+    convert: Convert,
 }
 
 /// Runs `continuo encode`.
@@ -163,12 +137,9 @@ struct Direction<'a> {
 /// # Errors
 /// One sentence that names the file and the remedy.
 pub fn encode(args: &EncodeArgs) -> anyhow::Result<Outcome> {
-    let to = spelled_suffix(args.places.encoding);
-    let convert: Convert<'_> = match args.places.encoding {
-        EncodingName::Text => &encode_text,
-        EncodingName::Beat => &encode_beat,
-    };
-    run(&args.places, &Direction { from: ".mid", to, convert })
+    let spelling = spelling(args.places.encoding);
+    let (from, to, convert) = (spelling.midi, spelling.suffix, spelling.encode);
+    run(&args.places, &Direction { from, plain: Some(".mid"), to, convert })
 }
 
 /// Runs `continuo decode`.
@@ -176,27 +147,20 @@ pub fn encode(args: &EncodeArgs) -> anyhow::Result<Outcome> {
 /// # Errors
 /// One sentence that names the file and the remedy.
 pub fn decode(args: &DecodeArgs) -> anyhow::Result<Outcome> {
-    let instrument = args.instrument.unwrap_or(InstrumentName::Piano).into();
-    let decode_text = |bytes: &[u8]| decode_text(bytes, instrument);
-    let convert: Convert<'_> = match args.places.encoding {
-        EncodingName::Text => &decode_text,
-        EncodingName::Beat if args.instrument.is_some() => {
-            bail!("--instrument is for text, which does not say who plays; beat does: leave it out")
-        }
-        EncodingName::Beat => &decode_beat,
-    };
-    let from = spelled_suffix(args.places.encoding);
-    run(&args.places, &Direction { from, to: ".mid", convert })
-}
-
-const fn spelled_suffix(encoding: EncodingName) -> &'static str {
-    match encoding {
-        EncodingName::Text => ".txt",
-        EncodingName::Beat => ".ids",
+    let encoding = args.places.encoding;
+    let spelling = spelling(encoding);
+    if args.instrument.is_some() && !spelling.takes_instrument {
+        bail!(
+            "--instrument is for text, which does not say who plays; {} does: leave it out",
+            encoding.as_str()
+        );
     }
+    let instrument = args.instrument.unwrap_or(InstrumentName::Piano).into();
+    let convert = (spelling.decode)(instrument);
+    run(&args.places, &Direction { from: Names::Exactly(spelling.suffix), plain: None, to: ".mid", convert })
 }
 
-fn run(places: &Places, direction: &Direction<'_>) -> anyhow::Result<Outcome> {
+fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     let input = &places.input;
     if !input.exists() {
         bail!("{} does not exist; check the name", input.display());
@@ -219,68 +183,43 @@ fn run(places: &Places, direction: &Direction<'_>) -> anyhow::Result<Outcome> {
 }
 
 /// Converts a single file, whatever its name ends in.
-fn one_file(places: &Places, direction: &Direction<'_>) -> anyhow::Result<Outcome> {
+fn one_file(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     let input = &places.input;
     let bytes = files::read(input)?;
-    match (direction.convert)(&bytes) {
-        Ok(converted) => {
+    let mut converted = Vec::new();
+    match (direction.convert)(&bytes, &mut converted) {
+        Ok(_) => {
             files::write(&places.output, &converted)?;
-            folder::report(places, &[])?;
+            summary::report(places, &[])?;
             Ok(Outcome::Done)
         }
         Err(refusal) => {
             let hint = hint(input, direction);
             eprintln!("error: {} was refused: {}{hint}", input.display(), refusal.reason);
-            folder::report(places, &[(input.clone(), refusal)])?;
+            summary::report(places, &[(input.clone(), refusal)])?;
             Ok(Outcome::Refused)
         }
     }
 }
 
 /// A word on the likely mistake where a file's name says it is something else.
-fn hint(input: &Path, direction: &Direction<'_>) -> String {
-    if files::ends_with(input, direction.from) || (direction.from == ".mid" && files::is_midi(input)) {
+fn hint(input: &Path, direction: &Direction) -> String {
+    if direction.from.accept(input) || (direction.plain.is_some() && files::is_midi(input)) {
         return String::new();
     }
-    format!(" (its name does not end in {}; is it the right file?)", direction.from)
+    format!(" (its name does not end in {}; is it the right file?)", direction.from.describe())
 }
 
-/// An input's name with the ending of an output.
-fn mirrored(input: &Path, direction: &Direction<'_>) -> PathBuf {
-    let name = input.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(direction.from).unwrap_or(&name);
-    input.with_file_name(format!("{stem}{}", direction.to))
-}
-
-fn encode_text(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    Ok(text::encode_midi(bytes)?.into_bytes())
-}
-
-fn encode_beat(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let score = midi::read(bytes)?;
-    let ids = beat::Beat.encode(&score).map_err(Refusal::new)?;
-    let words: Vec<String> = ids.iter().map(u32::to_string).collect();
-    Ok(words.join(" ").into_bytes())
-}
-
-fn decode_text(bytes: &[u8], instrument: TextInstrument) -> Result<Vec<u8>, Refusal> {
-    Ok(text::decode_midi(utf8(bytes)?, instrument)?)
-}
-
-fn decode_beat(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut ids = Vec::new();
-    for (position, word) in utf8(bytes)?.split_whitespace().enumerate() {
-        let id = word.parse().map_err(|_| {
-            Refusal::new(format_args!("word {} is {word:?}, which is not a token id", position + 1))
-        })?;
-        ids.push(id);
-    }
-    beat::Beat.decode(&ids).map(|score| midi::write(&score)).map_err(Refusal::new)
-}
-
-fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
-    std::str::from_utf8(bytes).map_err(|error| Refusal {
-        reason: format!("not UTF-8 text from byte {} on", error.valid_up_to()),
-        offset: Some(error.valid_up_to()),
-    })
+/// An input's name with the ending of an output. Names differ where inputs'
+/// names without their endings do.
+fn mirrored(input: &Path, direction: &Direction) -> PathBuf {
+    let name = input.file_name().unwrap_or_default();
+    let mut mirrored = match input.extension() {
+        Some(_) if direction.from.accept(input) => input.file_stem().unwrap_or_default().to_owned(),
+        // A name that is nothing but the ending.
+        None if direction.from.accept(input) => OsString::new(),
+        _ => name.to_owned(),
+    };
+    mirrored.push(direction.to);
+    input.with_file_name(mirrored)
 }

@@ -3,8 +3,9 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
@@ -39,15 +40,22 @@ fn walk_into(
     if depth == 0 {
         bail!("the folder {} lies too deep: a link may lead in circles", folder.display());
     }
-    let mut names: Vec<OsString> = fs::read_dir(&folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|e| e.file_name())).collect())
+    let mut names: Vec<(OsString, fs::FileType)> = fs::read_dir(&folder)
+        .and_then(|entries| {
+            entries.map(|entry| entry.and_then(|e| Ok((e.file_name(), e.file_type()?)))).collect()
+        })
         .with_context(listing)?;
-    names.sort();
-    for name in names {
+    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    for (name, kind) in names {
         let path = below.join(&name);
         // Follows links; one that leads nowhere is passed over.
-        let Ok(meta) = fs::metadata(root.join(&path)) else { continue };
-        if meta.is_dir() {
+        let kind = if kind.is_symlink() {
+            let Ok(meta) = fs::metadata(root.join(&path)) else { continue };
+            meta.file_type()
+        } else {
+            kind
+        };
+        if kind.is_dir() {
             walk_into(root, &path, wanted, depth - 1, found)?;
         } else if wanted(&path) {
             found.push(path);
@@ -79,36 +87,92 @@ pub fn ends_with(path: &Path, suffix: &str) -> bool {
 /// # Errors
 /// Names the file and why it cannot be read.
 pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    read_into(path, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a whole file of bounded size in place of what `bytes` holds.
+///
+/// # Errors
+/// Names the file and why it cannot be read.
+pub fn read_into(path: &Path, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
     let place = || format!("cannot read {}", path.display());
-    let meta = fs::metadata(path).with_context(place)?;
+    bytes.clear();
+    let mut file = fs::File::open(path).with_context(place)?;
+    let meta = file.metadata().with_context(place)?;
     if meta.is_dir() {
         bail!("{} is a folder; name a file", path.display());
     }
+    let too_long = |found: u64| {
+        let most = MAX_FILE_BYTES;
+        format!("{} has {found} bytes or more; more than {most} are not read", path.display())
+    };
     if meta.len() > MAX_FILE_BYTES {
-        bail!("{} has {} bytes; more than {MAX_FILE_BYTES} are not read", path.display(), meta.len());
+        bail!(too_long(meta.len()));
     }
-    fs::read(path).with_context(place)
+    let length = usize::try_from(meta.len()).unwrap_or_default();
+    bytes.resize(length, 0);
+    let whole = length > 0 && file.read_exact(bytes).is_ok();
+    if !whole {
+        // It has become shorter, or is no plain file and does not tell its length.
+        bytes.clear();
+        file.rewind().or_else(|error| if length == 0 { Ok(()) } else { Err(error) }).with_context(place)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).with_context(place)?;
+    }
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        bail!(too_long(bytes.len() as u64));
+    }
+    Ok(())
+}
+
+/// When a written file is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Safe {
+    /// From a program that is killed, at once. Where the power fails, it may be
+    /// empty until the system has written it.
+    FromKilling,
+    /// From a power cut too. The disk is waited for, some milliseconds.
+    FromPowerCuts,
 }
 
 /// Writes a whole file, making its folder where needed: a reader sees the old
-/// file or the new one, never half of it.
+/// file or the new one, never half of it, also after a power cut.
 ///
 /// # Errors
 /// Names the file that cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let place = || format!("cannot write {}", path.display());
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(place)?;
-    }
+    write_safe(path, bytes, Safe::FromPowerCuts)
+}
+
+/// Writes a whole file as [`write`] does, as safely as it is worth.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write_safe(path: &Path, bytes: &[u8], safe: Safe) -> anyhow::Result<()> {
     let temporary = beside(path);
-    let written = fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+    let written = create(&temporary)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            if safe == Safe::FromPowerCuts { file.sync_all() } else { Ok(()) }
+        })
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // Nothing half-written stays; the first error is the one to tell.
         let _ = fs::remove_file(&temporary);
     }
-    written.with_context(place)
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Creates a file, and its folder if that is what is missing.
+fn create(path: &Path) -> std::io::Result<fs::File> {
+    fs::File::create(path).or_else(|error| match path.parent() {
+        Some(folder) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            fs::File::create(path)
+        }
+        _ => Err(error),
+    })
 }
 
 /// Whether two paths lead to one file that exists.
@@ -122,8 +186,16 @@ pub fn same(a: &Path, b: &Path) -> bool {
 #[must_use]
 pub fn beside(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
     let unique = NEXT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".continuo-{}-{unique}.tmp", std::process::id()))
+    path.with_file_name(format!(".continuo-{}-{unique}.tmp", *PROCESS))
+}
+
+/// Whether a name is one that [`beside`] gives, by whatever process.
+#[must_use]
+pub fn is_beside(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".continuo-") && name.ends_with(b".tmp")
 }
 
 /// FNV-1a, 64 bits: the same on every machine and in every version, so what is

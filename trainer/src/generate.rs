@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::bars;
 use crate::files;
 use crate::interrupt;
+use crate::limits::LimitArgs;
 use crate::progress::Progress;
 
 /// The most bars one answer may have.
@@ -31,6 +32,8 @@ const MOST_BARS: u32 = 256;
         continuo generate phrase.mid -o answer.mid\n  \
         continuo generate phrase.mid -o answer.mid --takes 4 --bars 8 --temperature 1.1 --seed 7\n  \
         continuo generate drums.mid -o more.mid --start beat --answer-only\n  \
+        continuo generate phrase.mid -o answer.mid --key \"D dorian\" --range C3-C5 --polyphony 1 --grid 4\n  \
+        continuo generate phrase.mid -o duet.mid --over --keep-rhythm\n  \
         continuo generate phrase.mid -o answer.mid --model my-model/"
 )]
 pub struct GenerateArgs {
@@ -61,6 +64,9 @@ pub struct GenerateArgs {
     /// Another number, another answer (the plugin knows those to 9999)
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// What the notes are held to.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// A model folder in place of the built-in model
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
@@ -89,11 +95,12 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
     let phrase = read_phrase(args)?;
     let sampling = sampling(args)?;
     let window = window(&phrase, args)?;
+    let limits = args.limits.limits(&phrase, window)?;
     let engine = match &args.model {
         Some(folder) => Engine::open(folder)?,
         None => Engine::embedded()?,
     };
-    let request = Request { phrase, window, takes: usize::from(args.takes), sampling };
+    let request = Request { phrase, window, takes: usize::from(args.takes), sampling, limits };
     let Some(takes) = answer(&engine, &request)? else {
         eprintln!("interrupted; nothing was written");
         return Ok(Outcome::Interrupted);
@@ -140,6 +147,7 @@ fn sampling(args: &GenerateArgs) -> anyhow::Result<Sampling> {
 fn window(phrase: &Score, args: &GenerateArgs) -> anyhow::Result<Window> {
     let end = bars::end(phrase);
     let from = match args.start {
+        _ if args.limits.over => bars::line_at_or_before(phrase, bars::begin(phrase)),
         Start::Bar => bars::line_at_or_after(phrase, end),
         Start::Beat => bars::beat_at_or_after(phrase, end),
     };

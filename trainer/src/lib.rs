@@ -7,6 +7,7 @@
 //! - [`convert`]: `encode` and `decode`, files and folders.
 //! - [`train`]: `train` and `eval`; data, loop, checkpoints, model card.
 //! - [`generate`]: `generate`, a phrase in and takes out.
+//! - [`limits`]: what an answer is held to, as it is typed.
 //! - [`model`]: `model info`.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
 //! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.
@@ -19,6 +20,7 @@ pub mod encodings;
 pub mod files;
 pub mod generate;
 pub mod interrupt;
+pub mod limits;
 pub mod model;
 pub mod ngram;
 pub mod progress;

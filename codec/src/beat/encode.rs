@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::grammar::{BARS, KIT, SILENCE, Sound};
 use super::grid::Grid;
 use super::meter::{Bar, Bars, Signature};
-use super::vocab::{beats_per_minute, byte, nearest_duration};
+use super::vocab::{DURATIONS, beats_per_minute, byte, nearest_duration};
 use super::writer::Writer;
 use crate::encoding::EncodingError;
 use crate::score::{Meter, Note, Score, Tempo};
@@ -13,15 +13,37 @@ use crate::score::{Meter, Note, Score, Tempo};
 /// Silent bars a prompt may begin with; of more, none is spelled.
 const LEADING_SILENCE: u32 = 4;
 
+/// The longest duration, in steps.
+const LONGEST: u64 = DURATIONS[DURATIONS.len() - 1] as u64;
+
 /// The tempo where a score does not say, in beats a minute.
 const TEMPO: u32 = 120;
 
-/// Spells a whole score.
-pub(super) fn encode(score: &Score) -> Result<Vec<u32>, EncodingError> {
+/// What of a score's notes the ids do not keep, besides the rounding to the next
+/// step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Notes that meet another of their instrument and pitch at their step: one
+    /// stands for all.
+    pub doubled: usize,
+    /// Notes shorter than half a step, which become a whole one (no drums: they
+    /// have no length).
+    pub lengthened: usize,
+    /// Notes longer than the longest duration, which end there (no drums).
+    pub shortened: usize,
+}
+
+/// Spells a whole score, as [`Encoding::encode`](crate::Encoding::encode) of
+/// [`Beat`](super::Beat) does, and counts what is not kept.
+///
+/// # Errors
+/// [`EncodingError::Score`] where the encoding cannot hold it.
+pub fn encode_counted(score: &Score) -> Result<(Vec<u32>, Losses), EncodingError> {
     let score = checked(score)?;
     let mut encoder = Encoder::new(&score, &score.notes, &score.tempos, &score.meters);
     encoder.piece()?;
-    Ok(encoder.writer.ids)
+    let losses = Losses { doubled: encoder.writer.doubled, ..encoder.losses };
+    Ok((encoder.writer.ids, losses))
 }
 
 /// A prompt and where its first bar begins, in steps.
@@ -47,7 +69,7 @@ pub(super) fn prompt(score: &Score, before: f64, from: u32) -> Result<Prompt, En
 }
 
 /// The score, sorted; an error for what no encoding could mean.
-fn checked(score: &Score) -> Result<Cow<'_, Score>, EncodingError> {
+pub(super) fn checked(score: &Score) -> Result<Cow<'_, Score>, EncodingError> {
     let error = |what: String| Err(EncodingError::Score(what));
     if score.ticks_per_beat == 0 {
         return error("it has 0 ticks a beat; give it a resolution of 1 or more".into());
@@ -76,6 +98,15 @@ fn checked(score: &Score) -> Result<Cow<'_, Score>, EncodingError> {
     Ok(Cow::Owned(score))
 }
 
+impl Sound {
+    /// A note of this length in steps as ids have it.
+    pub(super) fn of(note: &Note, steps: u64) -> Self {
+        let instrument = note.instrument.index();
+        let duration = if instrument == KIT { 0 } else { nearest_duration(steps) };
+        Self { instrument, pitch: note.pitch, duration, level: byte(u32::from(note.velocity / 4)) }
+    }
+}
+
 /// What is left of a score to be written.
 struct Encoder<'a> {
     grid: Grid,
@@ -85,6 +116,8 @@ struct Encoder<'a> {
     writer: Writer,
     /// The last step a note may be moved to.
     latest: u64,
+    /// Of durations.
+    losses: Losses,
     /// For messages.
     ticks_per_beat: u16,
 }
@@ -99,6 +132,7 @@ impl<'a> Encoder<'a> {
             bars: Bars::new(grid, meters),
             writer: Writer::new(Signature::COMMON, TEMPO, 64 + notes.len() * 4),
             latest: u64::MAX,
+            losses: Losses::default(),
             ticks_per_beat: score.ticks_per_beat,
         }
     }
@@ -222,13 +256,20 @@ impl<'a> Encoder<'a> {
                 return;
             }
             self.notes = rest;
-            let instrument = note.instrument.index();
-            let duration =
-                if instrument == KIT { 0 } else { nearest_duration(self.grid.step(note.duration)) };
-            let sound =
-                Sound { instrument, pitch: note.pitch, duration, level: byte(u32::from(note.velocity / 4)) };
+            let sound = Sound::of(note, self.length(note));
             self.writer.note(u32::try_from(step - bar).unwrap_or(0), sound);
         }
+    }
+
+    /// In steps; a drum has none.
+    fn length(&mut self, note: &Note) -> u64 {
+        if note.instrument.is_drums() {
+            return 0;
+        }
+        let steps = self.grid.step(note.duration);
+        self.losses.lengthened += usize::from(steps == 0);
+        self.losses.shortened += usize::from(steps > LONGEST);
+        steps
     }
 
     fn step(&self, note: &Note) -> u64 {

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use super::frame::Frame;
 use super::meter::Signature;
 use super::vocab::{
     BAR, DENOMINATOR, DRUM, DRUMS, DURATION, DURATION_IDS, END, FAR, INSTRUMENTS, LEVEL, NUMERATOR, PITCH,
     POSITION, POSITIONS, PROGRAM, START, TEMPO_HIGH, TEMPO_LOW, VELOCITY, byte, one,
 };
 use crate::encoding::IdSet;
+use crate::limits::ledger::runs;
 
 /// Index of the drum kit among the instruments.
 pub(super) const KIT: u8 = 128;
@@ -39,6 +41,8 @@ pub(super) enum Step {
     /// In beats a minute.
     Tempo(u32),
     Note(Sound),
+    /// A note of the phrase that sounds along with the answer.
+    Heard(Sound),
     End,
 }
 
@@ -59,17 +63,6 @@ pub(super) enum Place {
     Velocity,
     Pitch,
     End,
-}
-
-/// What holds an answer within its window.
-#[derive(Clone, Debug)]
-pub(super) struct Limits {
-    /// No position at or after this step.
-    pub(super) until: u32,
-    /// Which instruments may play.
-    pub(super) instruments: [bool; INSTRUMENTS as usize],
-    /// Most bars in a row without a note.
-    pub(super) silence: u32,
 }
 
 /// The state after some ids.
@@ -105,7 +98,8 @@ pub(super) struct Grammar {
     /// The lowest pitch that may still come from this instrument here.
     pub(super) next_pitch: u8,
     pub(super) levels: [u8; INSTRUMENTS as usize],
-    pub(super) limits: Option<Box<Limits>>,
+    /// What holds an answer; none around a piece.
+    pub(super) frame: Option<Box<Frame>>,
 }
 
 impl Grammar {
@@ -129,7 +123,7 @@ impl Grammar {
             floor: 0,
             next_pitch: 0,
             levels: [LEVEL; INSTRUMENTS as usize],
-            limits: None,
+            frame: None,
         }
     }
 
@@ -149,8 +143,8 @@ impl Grammar {
     }
 
     pub(super) fn finished(&self) -> bool {
-        let full = |limits: &Limits| self.place == Place::Bar && self.start >= limits.until;
-        self.place == Place::End || self.limits.as_deref().is_some_and(full)
+        let full = |frame: &Frame| self.place == Place::Bar && self.start >= frame.until;
+        self.place == Place::End || self.frame.as_deref().is_some_and(full)
     }
 
     /// Replaces `ids` with those that may come next.
@@ -178,10 +172,13 @@ impl Grammar {
             Place::Meter if self.tempo == 0 => add(one(POSITION)),
             Place::Bar | Place::Meter => self.each_in_time(&mut add),
             Place::Numerator => self.each_denominator(&mut add),
-            Place::Far => self.each_position(&mut add),
+            Place::Far => {
+                add(self.far());
+                self.each_position(&mut add);
+            }
             Place::Position if self.tempo == 0 => add(TEMPO_HIGH..TEMPO_LOW),
             Place::Position => {
-                if self.limits.is_none() {
+                if self.frame.is_none() {
                     add(TEMPO_HIGH..TEMPO_LOW);
                 }
                 self.each_sound(&mut add);
@@ -196,53 +193,80 @@ impl Grammar {
                 self.each_pitch(&mut add);
             }
             Place::Velocity => self.each_pitch(&mut add),
-            Place::Pitch => add(DURATION_IDS),
+            Place::Pitch => self.each_duration(&mut add),
             Place::End => {}
         }
     }
 
     /// The ids that go on in time, up to the positions.
     fn each_in_time(&self, add: &mut impl FnMut(Range<u32>)) {
-        let silence = self.limits.as_deref().map_or(SILENCE, |l| l.silence);
-        let room = self.limits.is_some() || self.bars < BARS;
-        if self.used && self.limits.is_none() {
+        if self.place == Place::Open && self.pending().is_some() {
+            return;
+        }
+        if self.used && self.frame.is_none() {
             add(one(END));
         }
-        if room && (self.used || self.silent < silence) {
+        if self.may_end_bar() {
             add(one(BAR));
         }
         // FAR stands before the numerators, the positions after them.
-        let changes = self.place == Place::Bar && self.limits.is_none();
-        let (far, positions) = self.positions();
-        add(far);
-        if changes {
+        add(self.far());
+        if self.place == Place::Bar && self.frame.is_none() {
             add(NUMERATOR..DENOMINATOR);
         }
-        add(positions);
+        self.each_position(add);
     }
 
+    fn may_end_bar(&self) -> bool {
+        let Some(frame) = self.frame.as_deref() else {
+            return self.bars < BARS && (self.used || self.silent < SILENCE);
+        };
+        let line = (self.start + self.signature().steps()).min(frame.until);
+        let from = self.unsettled();
+        frame.due(from) >= line && (self.used || self.silent < frame.silence || frame.next(from) >= line)
+    }
+
+    /// FAR, if there is a position behind it.
+    fn far(&self) -> Range<u32> {
+        if self.moment(self.far + POSITIONS, self.length()).is_some() { one(FAR) } else { FAR..FAR }
+    }
+
+    /// The positions that may come before a FAR.
     fn each_position(&self, add: &mut impl FnMut(Range<u32>)) {
-        let (far, positions) = self.positions();
-        add(far);
-        add(positions);
+        let length = self.length();
+        let last = length.min(self.far + POSITIONS);
+        let mut next = self.next_position.max(self.far);
+        if self.frame.as_deref().is_none_or(Frame::is_open) {
+            let first = next.min(last);
+            return add(POSITION + first - self.far..POSITION + last.max(self.far) - self.far);
+        }
+        while let Some(position) = self.moment(next, length).filter(|&position| position < last) {
+            add(one(POSITION + position - self.far));
+            next = position + 1;
+        }
     }
 
-    /// FAR, if there is a position behind it, and the positions before it.
-    fn positions(&self) -> (Range<u32>, Range<u32>) {
-        let limit = self.length();
-        if self.next_position >= limit {
-            return (FAR..FAR, POSITION..POSITION);
-        }
-        let far = if self.far + POSITIONS < limit { one(FAR) } else { FAR..FAR };
-        let first = self.next_position.max(self.far) - self.far;
-        let last = (limit - self.far).min(POSITIONS);
-        (far, POSITION + first.min(last)..POSITION + last)
+    /// The first position from one on that may come, before the end of what may be
+    /// used of the bar.
+    fn moment(&self, from: u32, end: u32) -> Option<u32> {
+        let from = from.max(self.next_position);
+        let next = self.frame.as_deref().map_or(from, |frame| frame.next(self.start + from) - self.start);
+        (next < end).then_some(next)
     }
 
     /// Steps of the bar that may be used.
     fn length(&self) -> u32 {
         let whole = self.signature().steps();
-        self.limits.as_deref().map_or(whole, |l| whole.min(l.until.saturating_sub(self.start)))
+        self.frame.as_deref().map_or(whole, |frame| {
+            let due = frame.due(self.unsettled()) + 1;
+            whole.min(frame.until.min(due).saturating_sub(self.start))
+        })
+    }
+
+    /// The first step at which a note may still be due.
+    fn unsettled(&self) -> u32 {
+        let here = self.place == Place::Open && !self.sounding();
+        self.start + if here { self.position } else { self.next_position }
     }
 
     fn each_denominator(&self, add: &mut impl FnMut(Range<u32>)) {
@@ -260,14 +284,8 @@ impl Grammar {
     /// The ids a note may begin with at this position.
     fn each_sound(&self, add: &mut impl FnMut(Range<u32>)) {
         self.each_program(add);
-        if self.permits(self.instrument) {
-            self.each_level(add);
-            self.each_pitch(add);
-        }
-    }
-
-    fn permits(&self, instrument: u8) -> bool {
-        self.limits.as_deref().is_none_or(|l| l.instruments[usize::from(instrument)])
+        self.each_level(add);
+        self.each_pitch(add);
     }
 
     fn each_program(&self, add: &mut impl FnMut(Range<u32>)) {
@@ -276,23 +294,88 @@ impl Grammar {
         let (low, high) = (PROGRAM + u32::from(low), PROGRAM + u32::from(high));
         for run in [first..low, low + 1..high, high + 1..VELOCITY] {
             let run = run.start.max(first)..run.end;
-            match &self.limits {
+            match &self.frame {
                 None => add(run),
-                Some(_) => run.filter(|&id| self.permits(byte(id - PROGRAM))).for_each(|id| add(one(id))),
+                Some(_) => {
+                    run.filter(|&id| self.may_turn_to(byte(id - PROGRAM))).for_each(|id| add(one(id)));
+                }
             }
         }
     }
 
+    /// Whether an instrument may have its turn, the phrase's notes still in reach.
+    fn may_turn_to(&self, instrument: u8) -> bool {
+        match self.pending() {
+            Some(heard) if heard.instrument == instrument => true,
+            Some(heard) if heard.instrument == self.instrument || heard.instrument < instrument => false,
+            _ => self.may_play(instrument),
+        }
+    }
+
     fn each_level(&self, add: &mut impl FnMut(Range<u32>)) {
-        if self.next_pitch < 128 {
-            let same = VELOCITY + u32::from(self.levels[usize::from(self.instrument)]);
-            each_but(VELOCITY..PITCH, Some(same), add);
+        let same = self.levels[usize::from(self.instrument)];
+        if self.free_pitches() != 0 {
+            each_but(VELOCITY..PITCH, Some(VELOCITY + u32::from(same)), add);
+        } else if let Some(heard) = self.pending_here().filter(|heard| heard.level != same) {
+            add(one(VELOCITY + u32::from(heard.level)));
         }
     }
 
     fn each_pitch(&self, add: &mut impl FnMut(Range<u32>)) {
+        let level = self.levels[usize::from(self.instrument)];
+        let heard = self.pending_here().filter(|heard| heard.level == level);
+        let pitches = self.free_pitches() | heard.map_or(0, |heard| 1 << heard.pitch);
         let first = if self.instrument == KIT { DRUM } else { PITCH };
-        add(first + u32::from(self.next_pitch)..first + 128);
+        runs(pitches, |run| add(first + run.start..first + run.end));
+    }
+
+    /// The pitches this instrument may play next, a bit each; those beyond the next
+    /// of the phrase's notes have to wait for it.
+    fn free_pitches(&self) -> u128 {
+        let Some(frame) = self.frame.as_deref() else { return from_bit(self.next_pitch) };
+        if !self.may_play(self.instrument) {
+            return 0;
+        }
+        let before = self.pending_here().map_or(u128::MAX, |heard| !from_bit(heard.pitch));
+        frame.ledger.pitches(self.instrument == KIT) & from_bit(self.next_pitch) & before
+    }
+
+    fn may_play(&self, instrument: u8) -> bool {
+        self.frame.as_deref().is_none_or(|frame| frame.may_play(instrument, self.step()))
+    }
+
+    /// The note of the phrase that has to sound here before anything later.
+    fn pending(&self) -> Option<Sound> {
+        self.frame.as_deref()?.pending(self.step(), self.lead)
+    }
+
+    /// The same, if it is the playing instrument's.
+    fn pending_here(&self) -> Option<Sound> {
+        self.pending().filter(|heard| heard.instrument == self.instrument)
+    }
+
+    fn each_duration(&self, add: &mut impl FnMut(Range<u32>)) {
+        let pitch = self.next_pitch - 1;
+        let heard = self.pending_here().filter(|heard| heard.pitch == pitch);
+        let asked = self.frame.as_deref().and_then(|frame| frame.duration(self.step()));
+        match heard.map(|heard| heard.duration).or(asked) {
+            Some(duration) => add(one(DURATION + u32::from(duration))),
+            None => add(DURATION_IDS),
+        }
+    }
+
+    /// Gives up the phrase's notes at this position that its order leaves no place.
+    pub(super) fn give_up_heard(&mut self) {
+        let (step, instrument) = (self.step(), self.instrument);
+        let (next_pitch, floor, lead, barred) = (self.next_pitch, self.floor, self.lead, self.barred);
+        if let Some(frame) = &mut self.frame {
+            frame.give_up(step, |sound| {
+                if sound.instrument == instrument {
+                    return sound.pitch >= next_pitch;
+                }
+                sound.instrument >= floor && sound.instrument != lead && sound.instrument != barred
+            });
+        }
     }
 
     /// Why only what is allowed is allowed.
@@ -407,12 +490,19 @@ impl Grammar {
         self.next_pitch = 0;
     }
 
-    const fn sound(&mut self, duration: u8) -> Step {
+    fn sound(&mut self, duration: u8) -> Step {
         self.used = true;
-        let instrument = self.instrument;
-        let level = self.levels[instrument as usize];
-        Step::Note(Sound { instrument, pitch: self.next_pitch - 1, duration, level })
+        let (step, instrument) = (self.step(), self.instrument);
+        let level = self.levels[usize::from(instrument)];
+        let sound = Sound { instrument, pitch: self.next_pitch - 1, duration, level };
+        let heard = self.frame.as_mut().is_some_and(|frame| frame.take(step, sound));
+        if heard { Step::Heard(sound) } else { Step::Note(sound) }
     }
+}
+
+/// All pitches from one on, a bit each; none from 128 on.
+const fn from_bit(pitch: u8) -> u128 {
+    if pitch < 128 { u128::MAX << pitch } else { 0 }
 }
 
 /// Adds a range without one of its ids.

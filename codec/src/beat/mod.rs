@@ -92,8 +92,10 @@
 //!   finer that measures it. Where none does, the change moves to the next bar line.
 //! - Nothing is said of what follows the last note, tempo and meter.
 
+mod answer;
 mod edit;
 mod encode;
+mod frame;
 mod grammar;
 mod grid;
 mod meter;
@@ -103,9 +105,11 @@ pub mod vocab;
 mod writer;
 
 pub use edit::{chunks, scale_velocity, transpose};
+pub use encode::{Losses, encode_counted};
 pub use vocab::{VERSION, VOCAB_SIZE};
 
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
+use crate::limits::Limits;
 use crate::score::{Meter, Note, Score, Tempo};
 use grammar::Step;
 use stream::BeatStream;
@@ -129,20 +133,21 @@ impl Encoding for Beat {
     }
 
     fn encode(&self, score: &Score) -> Result<Vec<u32>, EncodingError> {
-        encode::encode(score)
+        encode_counted(score).map(|(ids, _)| ids)
     }
 
     fn stream(&self) -> Box<dyn Stream> {
         Box::new(BeatStream::new())
     }
 
-    fn continuation(
+    fn continuation_within(
         &self,
         phrase: &Score,
         window: Window,
+        limits: &Limits,
         max_ids: usize,
     ) -> Result<Continuation, EncodingError> {
-        stream::continuation(phrase, window, max_ids)
+        answer::continuation(phrase, window, limits, max_ids)
     }
 
     /// The score has 24 ticks a beat. A note that is not complete at the end of
@@ -156,7 +161,7 @@ impl Encoding for Beat {
             let step = stream.step(id)?;
             let (bar, position) = (stream.bar_start(), stream.position());
             match step {
-                Step::Pending | Step::Bar | Step::Position | Step::End => {}
+                Step::Pending | Step::Bar | Step::Position | Step::Heard(_) | Step::End => {}
                 Step::Meter(meter) => score.meters.push(Meter {
                     tick: bar,
                     numerator: meter.numerator,

@@ -103,6 +103,7 @@ impl Tail {
                 // Only what comes after the playing instrument in both orders.
                 grammar.floor = grammar.instrument + 1;
                 grammar.barred = self.lead;
+                grammar.give_up_heard();
             }
             return;
         }
@@ -115,7 +116,7 @@ impl Tail {
                     grammar.next_position = 1;
                     grammar.place = Place::Open;
                 }
-                Place::Position if grammar.limits.is_none() => grammar.place = Place::Open,
+                Place::Position if grammar.frame.is_none() => grammar.place = Place::Open,
                 _ => {}
             }
         }

@@ -22,6 +22,8 @@ pub(super) struct Writer {
     /// Notes of one position that are not written yet.
     pub(super) group: Vec<Sound>,
     pub(super) group_position: u32,
+    /// Notes for which another stands.
+    pub(super) doubled: usize,
 }
 
 impl Writer {
@@ -40,6 +42,7 @@ impl Writer {
             levels: [LEVEL; INSTRUMENTS as usize],
             group: Vec::new(),
             group_position: 0,
+            doubled: 0,
         }
     }
 
@@ -85,7 +88,7 @@ impl Writer {
     /// Writes what a grammar read at a position.
     pub(super) fn take(&mut self, step: Step, position: u32) {
         match step {
-            Step::Pending | Step::Position => {}
+            Step::Pending | Step::Position | Step::Heard(_) => {}
             Step::Bar => self.bar(),
             Step::Meter(meter) => self.meter(meter),
             Step::Tempo(tempo) => self.tempo(position, tempo),
@@ -108,7 +111,15 @@ impl Writer {
         let mut group = std::mem::take(&mut self.group);
         let current = self.instrument;
         if group.len() > 1 {
-            group.sort_unstable_by_key(|s| (s.instrument != current, s.instrument, s.pitch));
+            let waiting = group.len();
+            let rank = |s: &Sound| {
+                let follows = u32::from(s.instrument != current);
+                follows << 16 | u32::from(s.instrument) << 8 | u32::from(s.pitch)
+            };
+            // Chords of one instrument arrive in order.
+            if !group.is_sorted_by_key(rank) {
+                group.sort_unstable_by_key(rank);
+            }
             // Of notes doubled the longest and loudest stands for all.
             group.dedup_by(|next, kept| {
                 let doubled = next.instrument == kept.instrument && next.pitch == kept.pitch;
@@ -118,6 +129,7 @@ impl Writer {
                 }
                 doubled
             });
+            self.doubled += waiting - group.len();
         }
         self.spell(&group);
         group.clear();

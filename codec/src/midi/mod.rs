@@ -18,7 +18,9 @@
 //!   events do not count. 29.97 frames a second are 30 at 500,500 microseconds a
 //!   beat, which is exact.
 
+mod events;
 mod names;
+mod open;
 mod read;
 mod write;
 

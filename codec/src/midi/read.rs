@@ -1,10 +1,8 @@
 //! MIDI bytes to a score.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use midly::{EventIter, MetaMessage, MidiMessage, TrackEventKind};
-
 use super::MidiError;
+use super::events::{Event, Events};
+use super::open::OpenNotes;
 use crate::score::{Instrument, Meter, Note, Score, Tempo};
 
 /// The drum channel, counting from 0.
@@ -23,7 +21,7 @@ pub fn read(bytes: &[u8]) -> Result<Score, MidiError> {
     let (start, end) = midi_span(bytes)?;
     let file = &bytes[..end];
     let header = Header::read(file, start)?;
-    let mut reader = Reader::new(header.grid);
+    let mut reader = Reader::new(header.grid, file.len());
     let mut tracks = 0;
     let mut at = header.end;
     while let Some((id, body)) = chunk(file, at) {
@@ -125,112 +123,101 @@ impl Grid {
     }
 }
 
+/// Bytes of a file there are for each note, at the least common of files.
+const BYTES_A_NOTE: usize = 8;
+
 /// What has been read so far, over all tracks.
 struct Reader {
     score: Score,
     grid: Grid,
+    /// The open notes of the track that is read.
+    open: OpenNotes,
     /// Program changes of the whole file: channel, tick, program, in file order.
     programs: Vec<(u8, u32, u8)>,
     /// Notes before which their own track set no program: index, channel.
     unset: Vec<(usize, u8)>,
 }
 
-/// What a track remembers while it is read.
-#[derive(Default)]
-struct TrackState {
-    tick: u32,
-    programs: [Option<u8>; 16],
-    /// Open notes by channel and pitch, oldest first, as indices of the score's.
-    open: BTreeMap<(u8, u8), VecDeque<usize>>,
-}
+/// Who plays on each channel, where the track has said so.
+type Players = [Option<Instrument>; 16];
 
 impl Reader {
-    fn new(grid: Grid) -> Self {
+    /// `bytes` is how long the file is.
+    fn new(grid: Grid, bytes: usize) -> Self {
         let mut score = Score::new(grid.ticks_per_beat);
+        score.notes.reserve(bytes / BYTES_A_NOTE);
         let fixed = grid.fixed_tempo.map(|micros_per_beat| Tempo { tick: 0, micros_per_beat });
         score.tempos.extend(fixed);
-        Self { score, grid, programs: Vec::new(), unset: Vec::new() }
+        Self { score, grid, open: OpenNotes::default(), programs: Vec::new(), unset: Vec::new() }
     }
 
     fn track(&mut self, number: usize, body: &[u8], offset: usize) -> Result<(), MidiError> {
-        let mut state = TrackState::default();
+        let mut players: Players = [None; 16];
+        players[usize::from(DRUM_CHANNEL)] = Some(Instrument::DRUMS);
         let mut ticks = 0_u64;
+        let mut tick = 0;
         let mut events = Events::new(body);
         loop {
-            let at = offset + body.len() - events.unread();
-            let Some((delta, kind)) = events.next() else { break };
+            let at = offset + events.position();
+            let Some((delta, event)) = events.next() else { break };
             ticks += u64::from(delta) * self.grid.scale;
-            state.tick = u32::try_from(ticks).map_err(|_| MidiError::TooLong {
+            tick = u32::try_from(ticks).map_err(|_| MidiError::TooLong {
                 track: number,
                 offset: at,
                 tick: ticks,
             })?;
-            match kind {
-                Some(TrackEventKind::Meta(MetaMessage::EndOfTrack)) => break,
-                Some(TrackEventKind::Meta(meta)) => self.meta(meta, state.tick),
-                Some(TrackEventKind::Midi { channel, message }) => {
-                    self.message(&mut state, channel.as_int(), message);
-                }
-                _ => {}
+            match event {
+                Event::Message { status, data } => self.message(&mut players, tick, status, data),
+                Event::Tempo(micros_per_beat) => self.tempo(Tempo { tick, micros_per_beat }),
+                Event::Meter { numerator, exponent } => self.meter(tick, numerator, exponent),
+                Event::End => break,
+                Event::Other => {}
             }
         }
-        for index in state.open.into_values().flatten() {
-            let note = &mut self.score.notes[index];
-            note.duration = (state.tick - note.start).max(1);
-        }
+        self.open.close_all(&mut self.score.notes, tick);
         Ok(())
     }
 
-    fn meta(&mut self, meta: MetaMessage<'_>, tick: u32) {
-        match meta {
-            MetaMessage::Tempo(micros) if micros.as_int() > 0 && self.grid.fixed_tempo.is_none() => {
-                self.score.tempos.push(Tempo { tick, micros_per_beat: micros.as_int() });
-            }
-            MetaMessage::TimeSignature(numerator @ 1.., exponent @ 0..8, ..) => {
-                self.score.meters.push(Meter { tick, numerator, denominator: 1 << exponent });
-            }
-            _ => {}
+    fn tempo(&mut self, tempo: Tempo) {
+        if tempo.micros_per_beat > 0 && self.grid.fixed_tempo.is_none() {
+            self.score.tempos.push(tempo);
         }
     }
 
-    fn message(&mut self, state: &mut TrackState, channel: u8, message: MidiMessage) {
-        match message {
-            MidiMessage::NoteOn { key, vel } if vel.as_int() > 0 => {
-                self.note_on(state, channel, key.as_int(), vel.as_int());
-            }
-            MidiMessage::NoteOn { key, .. } | MidiMessage::NoteOff { key, .. } => {
-                let open = state.open.get_mut(&(channel, key.as_int()));
-                if let Some(index) = open.and_then(VecDeque::pop_front) {
-                    let note = &mut self.score.notes[index];
-                    note.duration = state.tick - note.start;
+    fn meter(&mut self, tick: u32, numerator: u8, exponent: u8) {
+        if numerator > 0 && exponent < 8 {
+            self.score.meters.push(Meter { tick, numerator, denominator: 1 << exponent });
+        }
+    }
+
+    #[inline]
+    fn message(&mut self, players: &mut Players, tick: u32, status: u8, [first, second]: [u8; 2]) {
+        let channel = status & 15;
+        let player = &mut players[usize::from(channel)];
+        match status >> 4 {
+            9 if second > 0 => {
+                if player.is_none() {
+                    self.unset.push((self.score.notes.len(), channel));
                 }
+                let instrument = player.unwrap_or_default();
+                let note = Note { start: tick, instrument, pitch: first, duration: 0, velocity: second };
+                self.open.begin(&mut self.score.notes, channel, note);
             }
-            MidiMessage::ProgramChange { program } => {
-                state.programs[usize::from(channel)] = Some(program.as_int());
-                self.programs.push((channel, state.tick, program.as_int()));
+            8 | 9 => self.open.close(&mut self.score.notes, channel, first, tick),
+            12 if channel != DRUM_CHANNEL => {
+                *player = Instrument::program(first);
+                self.programs.push((channel, tick, first));
             }
             _ => {}
         }
-    }
-
-    fn note_on(&mut self, state: &mut TrackState, channel: u8, pitch: u8, velocity: u8) {
-        let index = self.score.notes.len();
-        let instrument = if channel == DRUM_CHANNEL {
-            Instrument::DRUMS
-        } else if let Some(program) = state.programs[usize::from(channel)] {
-            Instrument::program(program).unwrap_or_default()
-        } else {
-            self.unset.push((index, channel));
-            Instrument::PIANO
-        };
-        self.score.notes.push(Note { start: state.tick, instrument, pitch, duration: 0, velocity });
-        state.open.entry((channel, pitch)).or_default().push_back(index);
     }
 
     fn finish(mut self) -> Score {
         self.borrow_programs();
         let mut score = self.score;
-        score.normalize();
+        order(&mut score.notes);
+        score.tempos.sort_by_key(|tempo| tempo.tick);
+        score.meters.sort_by_key(|meter| meter.tick);
         keep_last(&mut score.tempos, |tempo| tempo.tick);
         keep_last(&mut score.meters, |meter| meter.tick);
         score
@@ -238,9 +225,12 @@ impl Reader {
 
     /// Notes whose own track set no program play what other tracks set.
     fn borrow_programs(&mut self) {
+        if self.programs.is_empty() {
+            return;
+        }
         self.programs.sort_by_key(|&(channel, tick, _)| (channel, tick));
         for &(index, channel) in &self.unset {
-            let note = &mut self.score.notes[index];
+            let Some(note) = self.score.notes.get_mut(index) else { continue };
             let after = self.programs.partition_point(|&(c, tick, _)| (c, tick) <= (channel, note.start));
             if let Some(&(c, _, program)) = after.checked_sub(1).and_then(|i| self.programs.get(i))
                 && c == channel
@@ -249,6 +239,64 @@ impl Reader {
             }
         }
     }
+}
+
+/// Fewer notes than that are sorted at once.
+const FEW: usize = 64;
+
+/// Sorts notes as [`Score::normalize`] does, faster where tracks come one after
+/// another, each in its own order.
+fn order(notes: &mut Vec<Note>) {
+    if notes.len() < FEW {
+        notes.sort_unstable_by_key(rank);
+    } else if notes.is_sorted_by_key(|note| note.start) {
+        order_parts(notes.chunk_by_mut(|a, b| a.start == b.start));
+    } else {
+        order_spread(notes);
+    }
+}
+
+/// Deals notes out to spans of equal length, about as many as there are notes,
+/// and sorts each span.
+fn order_spread(notes: &mut Vec<Note>) {
+    let latest = notes.iter().map(|note| note.start).max().unwrap_or_default();
+    // As many bits less as spans have to be less than ticks.
+    let shift = (latest.checked_ilog2().unwrap_or_default()).saturating_sub(notes.len().ilog2());
+    let span = |note: &Note| usize::try_from(note.start >> shift).unwrap_or_default();
+    // Where the next note of each span goes.
+    let mut next = vec![0_usize; (usize::try_from(latest >> shift).unwrap_or_default()) + 1];
+    for note in notes.iter() {
+        next[span(note)] += 1;
+    }
+    let mut sum = 0;
+    for place in &mut next {
+        sum += std::mem::replace(place, sum);
+    }
+    let mut dealt = notes.clone();
+    for note in notes.iter() {
+        let place = &mut next[span(note)];
+        dealt[*place] = *note;
+        *place += 1;
+    }
+    order_parts(dealt.chunk_by_mut(|a, b| span(a) == span(b)));
+    *notes = dealt;
+}
+
+/// Sorts each of some short parts.
+fn order_parts<'a>(parts: impl Iterator<Item = &'a mut [Note]>) {
+    for part in parts {
+        if part.len() > 1 {
+            part.sort_unstable_by_key(rank);
+        }
+    }
+}
+
+/// The order of notes as one number.
+#[inline]
+fn rank(note: &Note) -> u128 {
+    let place = u64::from(note.start) << 16 | u64::from(note.instrument.index()) << 8 | u64::from(note.pitch);
+    let length = u64::from(note.duration) << 8 | u64::from(note.velocity);
+    u128::from(place) << 64 | u128::from(length)
 }
 
 /// Of sorted entries on one tick keeps the last.
@@ -260,69 +308,4 @@ fn keep_last<T: Copy>(entries: &mut Vec<T>, tick: impl Fn(&T) -> u32) {
         }
         same
     });
-}
-
-/// The events of a track, over the places where midly would give up.
-///
-/// Players let running status outlive a meta event, and step over real-time
-/// bytes and meta events with impossible contents; so does this.
-struct Events<'a> {
-    events: EventIter<'a>,
-    running: Option<u8>,
-}
-
-impl<'a> Events<'a> {
-    fn new(body: &'a [u8]) -> Self {
-        Self { events: EventIter::new(body), running: None }
-    }
-
-    /// How many bytes are left.
-    fn unread(&self) -> usize {
-        self.events.unread().len()
-    }
-
-    /// The next delta and event; no event where one was stepped over.
-    fn next(&mut self) -> Option<(u32, Option<TrackEventKind<'a>>)> {
-        let before = self.events.unread();
-        let next = if let Some(Ok(event)) = self.events.next() {
-            self.running = self.events.running_status().or(self.running);
-            (event.delta.as_int(), Some(event.kind))
-        } else {
-            let (delta, rest) = step_over(before)?;
-            self.events = EventIter::new(rest);
-            (delta, None)
-        };
-        *self.events.running_status_mut() = self.running;
-        Some(next)
-    }
-}
-
-/// Steps over an event that cannot be read but whose length is known: its delta
-/// and the bytes after it.
-fn step_over(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let (delta, rest) = variable_length(bytes)?;
-    let (&status, rest) = rest.split_first()?;
-    let rest = match status {
-        0xff => {
-            let (length, rest) = variable_length(rest.get(1..)?)?;
-            rest.get(to_usize(length)..)?
-        }
-        0xf1 | 0xf3 => rest.get(1..)?,
-        0xf2 => rest.get(2..)?,
-        0xf4..=0xf6 | 0xf8..=0xfe => rest,
-        _ => return None,
-    };
-    Some((delta, rest))
-}
-
-/// A variable-length number and the bytes after it.
-fn variable_length(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut number = 0;
-    for (i, &byte) in bytes.iter().enumerate().take(4) {
-        number = number << 7 | u32::from(byte & 0x7f);
-        if byte < 0x80 {
-            return Some((number, &bytes[i + 1..]));
-        }
-    }
-    None
 }

@@ -1,13 +1,17 @@
 //! Phrases made ready for a model.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::bounds::Bounds;
 use super::encode::{GridNote, LAST_STEP, happenings, voices};
+use super::heard::Heard;
 use super::stream::MidiLikeStream;
 use super::vocab::Vocab;
 use super::writer::Writer;
 use crate::encoding::{Continuation, EncodingError, Stream, Window};
+use crate::limits::ledger::{Ledger, Units};
+use crate::limits::{Limits, Placement};
 use crate::score::{Note, Score};
 
 /// Fewest ids a prompt may be limited to.
@@ -19,11 +23,12 @@ const PAST: u32 = 1 << 13;
 /// Most beats of silence before the first note of a prompt, and after its last.
 const PAUSE: u32 = 24;
 
-/// See [`Encoding::continuation`](crate::Encoding::continuation).
+/// See [`Encoding::continuation_within`](crate::Encoding::continuation_within).
 pub(super) fn continuation(
     vocab: &Arc<Vocab>,
     phrase: &Score,
     window: Window,
+    limits: &Limits,
     max_ids: usize,
 ) -> Result<Continuation, EncodingError> {
     let (from, until) = steps(vocab, window)?;
@@ -32,20 +37,61 @@ pub(super) fn continuation(
             "a prompt of {max_ids} ids is too short; allow {SHORTEST_PROMPT} or more"
         )));
     }
-    let ids = prompt(vocab, phrase, window.from, from)?;
+    let playing = |instrument| phrase.notes.iter().any(|note| note.instrument.index() == instrument);
+    let bounds = Bounds::answer(vocab, until, ledger(vocab, limits, from..until)?, playing);
+    let heard = heard(vocab, phrase, limits.placement, window, from..until)?;
     let mut stream = MidiLikeStream::new(Arc::clone(vocab));
+    let Some(first) = bounds.next(from, bounds.voices(vocab, |_| 0)) else {
+        return Err(EncodingError::Limits("they leave no room for a note in the answer's place".into()));
+    };
+    let first = heard.next().map_or(first, |heard| heard.min(first));
+    let ids = prompt(vocab, phrase, window.from, from..first)?;
     for &id in &ids {
         stream.step(id)?;
     }
     let ids = stream.shorten(&ids, max_ids);
-    let playing = |instrument| phrase.notes.iter().any(|note| note.instrument.index() == instrument);
-    stream.grammar.open(from, Bounds::answer(vocab, until, playing));
+    stream.grammar.open(first, bounds, heard);
     Ok(Continuation { ids, stream: Box::new(stream) })
 }
 
-/// The notes of a phrase that begin before the answer, ended and led in time to its
-/// beginning.
-fn prompt(vocab: &Vocab, phrase: &Score, before: f64, from: u32) -> Result<Vec<u32>, EncodingError> {
+/// The limits on the grid.
+fn ledger(vocab: &Vocab, limits: &Limits, steps: Range<u32>) -> Result<Ledger, EncodingError> {
+    let resolution = f64::from(vocab.resolution());
+    let beats = |step: u32| f64::from(step) / resolution;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let nearest = |beats: f64| (beats * resolution + 0.5).floor() as u32;
+    let units = Units { unit: &nearest, time: &|beats| beats, until: steps.end };
+    Ledger::new(limits, Window { from: beats(steps.start), until: beats(steps.end) }, &units)
+}
+
+/// What the phrase does inside the window, where it sounds along. The end of the
+/// window ends its notes.
+fn heard(
+    vocab: &Vocab,
+    phrase: &Score,
+    placement: Placement,
+    window: Window,
+    steps: Range<u32>,
+) -> Result<Heard, EncodingError> {
+    if placement == Placement::After {
+        return Ok(Heard::default());
+    }
+    let along = phrase.notes.iter().filter(|n| (window.from..window.until).contains(&phrase.beats(n.start)));
+    let notes = along.map(|&note| ended(phrase, note, window.until)).collect();
+    let mut voices = voices(vocab, &Score { notes, ..Score::new(phrase.ticks_per_beat.max(1)) })?;
+    for (_, notes) in &mut voices {
+        // A note that the grid moves before the window is heard at its beginning.
+        notes.iter_mut().for_each(|note| note.start = note.start.max(steps.start));
+    }
+    let mut happenings = happenings(vocab, &voices);
+    happenings.retain(|happening| happening.at < steps.end);
+    Ok(Heard::new(happenings))
+}
+
+/// The notes of a phrase that begin before the answer, ended at its beginning and led
+/// in time to the end of `silent`, where something happens again.
+fn prompt(vocab: &Vocab, phrase: &Score, before: f64, silent: Range<u32>) -> Result<Vec<u32>, EncodingError> {
+    let Range { start: from, end: reached } = silent;
     let oldest = from.saturating_sub(PAST * vocab.resolution());
     let notes = phrase.notes.iter().filter(|note| phrase.beats(note.start) < before);
     let notes = notes.map(|&note| ended(phrase, note, before)).collect();
@@ -56,13 +102,13 @@ fn prompt(vocab: &Vocab, phrase: &Score, before: f64, from: u32) -> Result<Vec<u
     }
     let mut happenings = happenings(vocab, &voices);
     let pause = PAUSE * vocab.resolution();
-    let first = happenings.first().map_or(from, |happening| happening.at);
-    let origin = if happenings.is_empty() { from } else { oldest.max(first.saturating_sub(pause)) };
+    let first = happenings.first().map_or(reached, |happening| happening.at);
+    let origin = if happenings.is_empty() { reached } else { oldest.max(first.saturating_sub(pause)) };
     happenings.iter_mut().for_each(|happening| happening.at -= origin);
     let mut writer = Writer::new(vocab, vocab.begin().into_iter().collect(), 0);
     let last = happenings.last().map_or(0, |happening| happening.at);
     happenings.into_iter().for_each(|happening| writer.take(happening));
-    writer.go((from - origin).min(last + pause));
+    writer.go((reached - origin).min(last + pause));
     Ok(writer.ids)
 }
 

@@ -3,8 +3,15 @@
 use std::collections::HashMap;
 
 use super::TextError;
-use super::parse::{self, Event, File, Kind};
-use super::seconds::{Seconds, spell};
+use super::seconds::spell;
+use crate::mido::{self, DIVISION_AT, Event, File, Kind, TRACK_COUNT_AT, Track};
+use crate::seconds::Seconds;
+
+/// The last tick is below this.
+const MOST_TICKS: u64 = 10_000_000_000;
+
+/// About how long a note is.
+const NOTE_BYTES: usize = 20;
 
 /// Spells a MIDI file as the seed does, to the byte.
 ///
@@ -27,22 +34,45 @@ use super::seconds::{Seconds, spell};
 /// # Ok::<(), text::TextError>(())
 /// ```
 pub fn encode_midi(bytes: &[u8]) -> Result<String, TextError> {
-    let file = parse::file(bytes)?;
+    let file = mido::file(bytes)?;
+    check(&file)?;
     let seconds = tempo_map(&file)?;
     let mut instruments = Instruments::default();
     for (number, track) in file.tracks.iter().enumerate() {
-        instruments.read(number, track);
+        instruments.read(number, &track.events);
     }
-    let mut text = String::new();
+    let notes: usize = instruments.notes.iter().map(Vec::len).sum();
+    let mut text = String::with_capacity(notes * NOTE_BYTES);
     for note in instruments.notes.iter().flatten() {
         let (start, end) = (seconds.at(as_f64(note.start)), seconds.at(as_f64(note.end)));
         if end < start {
             let reason = "notes in a file that counts in SMPTE frames";
-            return Err(TextError::Midi { offset: 12, reason });
+            return Err(TextError::Midi { offset: DIVISION_AT, reason });
         }
         spell(&mut text, note.pitch, start, end - start, note.velocity);
     }
     Ok(text)
+}
+
+/// What the seed refuses of the files that can be read.
+fn check(file: &File) -> Result<(), TextError> {
+    let refuse = |offset, reason| Err(TextError::Midi { offset, reason });
+    for Track { offset, events } in &file.tracks {
+        match events.last() {
+            None => return refuse(*offset, "a track without events"),
+            Some(last) if last.tick >= MOST_TICKS => {
+                return refuse(last.offset, "an event beyond tick 9,999,999,999");
+            }
+            Some(_) => {}
+        }
+    }
+    if file.tracks.is_empty() {
+        return refuse(TRACK_COUNT_AT, "the file has no tracks");
+    }
+    if file.division == 0 {
+        return refuse(DIVISION_AT, "the division is 0");
+    }
+    Ok(())
 }
 
 /// Ticks stay below 10^10, so none is changed by this.
@@ -52,7 +82,7 @@ fn as_f64(tick: u64) -> f64 {
 
 /// The tempo map of the first track, which also has to have possible meters.
 fn tempo_map(file: &File) -> Result<Seconds, TextError> {
-    let first = file.tracks.first().map(Vec::as_slice).unwrap_or_default();
+    let first = file.tracks.first().map(|track| track.events.as_slice()).unwrap_or_default();
     let refuse = |event: &Event, reason| Err(TextError::Midi { offset: event.offset, reason });
     let mut tempos = Vec::new();
     for event in first {
@@ -82,52 +112,83 @@ struct Finished {
     end: u64,
 }
 
+/// Channels by pitches.
+const PLACES: usize = 16 * 128;
+
 /// Finished notes by instrument.
-#[derive(Default)]
 struct Instruments {
     notes: Vec<Vec<Finished>>,
     /// Which of them a program, channel and track play.
     places: HashMap<(u8, u8, usize), usize>,
+    /// The track's open notes by channel and pitch, oldest first: tick, velocity.
+    open: Vec<Vec<(u64, u8)>>,
+    /// Those of them that are not empty, and maybe others.
+    touched: Vec<usize>,
+}
+
+impl Default for Instruments {
+    fn default() -> Self {
+        let open = (0..PLACES).map(|_| Vec::new()).collect();
+        Self { notes: Vec::new(), places: HashMap::new(), open, touched: Vec::new() }
+    }
+}
+
+/// A channel of a track.
+#[derive(Clone, Copy, Default)]
+struct Channel {
+    program: u8,
+    /// Where the notes of its program go, once that is known.
+    instrument: Option<usize>,
 }
 
 impl Instruments {
     fn read(&mut self, number: usize, track: &[Event]) {
-        let mut programs = [0; 16];
-        let mut open: HashMap<(u8, u8), Vec<(u64, u8)>> = HashMap::new();
+        let mut channels = [Channel::default(); 16];
         for event in track {
             match event.kind {
-                Kind::Program { channel, program } => programs[usize::from(channel)] = program,
+                Kind::Program { channel, program } => {
+                    channels[usize::from(channel & 15)] = Channel { program, instrument: None };
+                }
                 Kind::On { channel, pitch, velocity } => {
-                    open.entry((channel, pitch)).or_default().push((event.tick, velocity));
+                    let place = place(channel, pitch);
+                    if self.open[place].is_empty() {
+                        self.touched.push(place);
+                    }
+                    self.open[place].push((event.tick, velocity));
                 }
                 Kind::Off { channel, pitch } => {
-                    let Some(begun) = open.remove(&(channel, pitch)) else { continue };
-                    let (kept, closed): (Vec<_>, Vec<_>) =
-                        begun.into_iter().partition(|&(start, _)| start == event.tick);
-                    if closed.is_empty() {
-                        continue;
-                    }
-                    let instrument = self.instrument((programs[usize::from(channel)], channel, number));
-                    instrument.extend(closed.into_iter().map(|(start, velocity)| Finished {
-                        pitch,
-                        velocity,
-                        start,
-                        end: event.tick,
-                    }));
-                    if !kept.is_empty() {
-                        open.insert((channel, pitch), kept);
-                    }
+                    let state = &mut channels[usize::from(channel & 15)];
+                    self.off(number, channel, pitch, event.tick, state);
                 }
                 _ => {}
             }
         }
+        for place in self.touched.drain(..) {
+            self.open[place].clear();
+        }
     }
 
-    fn instrument(&mut self, key: (u8, u8, usize)) -> &mut Vec<Finished> {
-        let place = *self.places.entry(key).or_insert_with(|| {
-            self.notes.push(Vec::new());
-            self.notes.len() - 1
+    /// Ends the open notes of a pitch. Those that begin on the same tick stay open
+    /// if there are others, else they are lost.
+    fn off(&mut self, number: usize, channel: u8, pitch: u8, end: u64, state: &mut Channel) {
+        let open = &mut self.open[place(channel, pitch)];
+        // Ticks ascend, so those that stay are the last.
+        let closed = open.partition_point(|&(start, _)| start < end);
+        if closed == 0 {
+            open.clear();
+            return;
+        }
+        let index = *state.instrument.get_or_insert_with(|| {
+            *self.places.entry((state.program, channel, number)).or_insert_with(|| {
+                self.notes.push(Vec::new());
+                self.notes.len() - 1
+            })
         });
-        &mut self.notes[place]
+        let finished = |(start, velocity)| Finished { pitch, velocity, start, end };
+        self.notes[index].extend(open.drain(..closed).map(finished));
     }
+}
+
+fn place(channel: u8, pitch: u8) -> usize {
+    usize::from(channel & 15) << 7 | usize::from(pitch & 127)
 }

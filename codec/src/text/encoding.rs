@@ -1,11 +1,15 @@
 //! The text as an [`Encoding`].
 
+use super::held::Held;
 use super::note::{self, Seen};
-use super::seconds::{Seconds, spell};
+use super::seconds::spell;
 use super::stream::{Answer, TextStream};
 use super::tokens::{END_OF_TEXT, ids, spelled};
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
+use crate::limits::ledger::{Ledger, Units};
+use crate::limits::{Limits, Placement};
 use crate::score::{Instrument, Note, Score};
+use crate::seconds::Seconds;
 
 /// Ticks a beat of a decoded score: ten ticks are a hundredth of a second.
 const TICKS_PER_BEAT: u16 = 500;
@@ -68,10 +72,11 @@ impl Encoding for Text {
         Box::new(TextStream::piece())
     }
 
-    fn continuation(
+    fn continuation_within(
         &self,
         phrase: &Score,
         window: Window,
+        limits: &Limits,
         max_ids: usize,
     ) -> Result<Continuation, EncodingError> {
         if !(window.from >= 0.0 && window.until > window.from && window.until.is_finite()) {
@@ -84,15 +89,27 @@ impl Encoding for Text {
         let seconds = Seconds::of(phrase);
         let beats = |beats: f64| seconds.at(beats * f64::from(phrase.ticks_per_beat));
         let (from, until) = (beats(window.from), beats(window.until));
-        let before = phrase.notes.iter().copied().filter(|note| phrase.beats(note.start) < window.from);
+        let heard = match limits.placement {
+            Placement::After => window.from,
+            Placement::Over => window.until,
+        };
+        let before = phrase.notes.iter().copied().filter(|note| phrase.beats(note.start) < heard);
         let recent = before.filter(|note| seconds.at(f64::from(note.start)) > until - LONGEST_SPAN);
-        let prompt = Prompt::new(&by_end(recent), &seconds, from, max_ids)?;
+        let mut prompt = Prompt::new(&by_end(recent), &seconds, from, max_ids)?;
         let Some(answer) = Answer::new(prompt.zero, from, until) else {
             let reason = format!("{:.0} seconds; the text counts to {LONGEST_SPAN}", until - from);
             return Err(EncodingError::Window(reason));
         };
-        let stream = TextStream::answer(answer, usual_instrument(phrase), prompt.has_notes);
-        Ok(Continuation { ids: prompt.ids, stream: Box::new(stream) })
+        let instrument = usual_instrument(phrase);
+        let hundredths = |time: f64| hundredth(beats(time) * 100.0 - prompt.zero);
+        let units = Units { unit: &hundredths, time: &beats, until: answer.end() };
+        let ledger = Ledger::new(limits, window, &units)?;
+        let held = Held::new(ledger, instrument.is_drums(), answer.end());
+        if held.next(answer.first_start()) >= answer.end() {
+            return Err(EncodingError::Limits("they leave no room for a note in the answer's place".into()));
+        }
+        let stream = TextStream::answer(answer, instrument, prompt.has_notes, held);
+        Ok(Continuation { ids: std::mem::take(&mut prompt.ids), stream: Box::new(stream) })
     }
 
     /// Reads a piece that may be cut off within its last note, which is left out
@@ -144,7 +161,7 @@ impl Prompt {
     fn new(notes: &[Note], seconds: &Seconds, from: f64, max_ids: usize) -> Result<Self, EncodingError> {
         let mut kept = notes;
         while !kept.is_empty() {
-            let zero = zero(kept, seconds, kept.len() < notes.len());
+            let zero = zero(kept, seconds, kept.len() < notes.len()).min((from * 100.0).floor());
             let mut text = String::new();
             for note in kept {
                 spell_note(&mut text, note, seconds, zero / 100.0)?;
@@ -204,6 +221,12 @@ fn spell_note(text: &mut String, note: &Note, seconds: &Seconds, zero: f64) -> R
     }
     spell(text, note.pitch, place, (end - start).min(MOST_SECONDS), note.velocity);
     Ok(())
+}
+
+/// The nearest whole number of hundredths of a second.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn hundredth(number: f64) -> u32 {
+    number.round() as u32
 }
 
 fn to_ids(text: &str) -> Result<Vec<u32>, EncodingError> {

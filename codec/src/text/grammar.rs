@@ -9,6 +9,7 @@
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
+use super::held::Held;
 use super::tokens::{POINT, UNDERSCORE, number};
 
 /// The last time that four digits before the point can spell, in hundredths.
@@ -122,6 +123,8 @@ pub(super) struct Grammar {
     pub(super) durations: RangeInclusive<u32>,
     /// Whether a note stands before this one, so that a space comes first.
     pub(super) spaced: bool,
+    /// The limits on an answer.
+    pub(super) held: Option<Box<Held>>,
     slot: Slot,
     /// The tokens of the run so far.
     run: Vec<u32>,
@@ -135,7 +138,7 @@ impl Grammar {
         spaced: bool,
     ) -> Self {
         let note = Spelled { pitch: 0, start: 0, duration: 0, velocity: 0 };
-        Self { starts, durations, spaced, slot: Slot::Pitch, run: Vec::new(), note }
+        Self { starts, durations, spaced, held: None, slot: Slot::Pitch, run: Vec::new(), note }
     }
 
     /// Whether the text stands between notes.
@@ -158,8 +161,8 @@ impl Grammar {
         let table = self.table();
         if id == self.slot.separator() {
             let whole = |&number: &u32| table[index(number)].after(&self.run) == Some(&[]);
-            let number = self.numbers().find(whole)?;
-            return Some(self.fix(number));
+            let number = self.numbers().find(whole);
+            return number.map(|number| self.fix(number));
         }
         let begins = |number: &u32| {
             let rest = table[index(*number)].after(&self.run);
@@ -182,6 +185,9 @@ impl Grammar {
         }
         self.starts = self.starts.start().saturating_sub(by)..=self.starts.end().saturating_sub(by);
         self.note.start = self.note.start.saturating_sub(by);
+        if let Some(held) = &mut self.held {
+            held.shift(by);
+        }
         Some(())
     }
 
@@ -209,8 +215,8 @@ impl Grammar {
     }
 
     /// The numbers that the run can still become if their tokens begin as it does.
-    fn numbers(&self) -> RangeInclusive<u32> {
-        match self.slot {
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let range = match self.slot {
             Slot::Pitch => 0..=127,
             Slot::StartWhole => wholes(&self.starts),
             Slot::StartFraction => fractions(&self.starts, self.note.start),
@@ -218,7 +224,20 @@ impl Grammar {
             Slot::DurationFraction => fractions(&self.durations, self.note.duration),
             Slot::Velocity => 1..=127,
             Slot::VelocityFraction => 0..=0,
-        }
+        };
+        range.filter(|&number| self.held.as_deref().is_none_or(|held| self.is_within(held, number)))
+    }
+
+    /// Whether a number keeps the limits, or may yet.
+    fn is_within(&self, held: &Held, number: u32) -> bool {
+        let first = match self.slot {
+            Slot::Pitch => return held.fits(number),
+            Slot::StartWhole => number * 100,
+            Slot::StartFraction => self.note.start + number,
+            _ => return true,
+        };
+        let last = if self.slot == Slot::StartWhole { first + 99 } else { first };
+        held.next(first.max(*self.starts.start())) <= last.min(*self.starts.end())
     }
 
     fn table(&self) -> &'static [Digits] {

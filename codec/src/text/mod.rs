@@ -11,8 +11,8 @@ mod decode;
 mod encode;
 mod encoding;
 mod grammar;
+mod held;
 mod note;
-mod parse;
 mod python;
 mod seconds;
 mod stream;
@@ -22,6 +22,8 @@ pub use decode::{TextInstrument, decode_midi};
 pub use encode::encode_midi;
 pub use encoding::Text;
 pub use tokens::{END_OF_TEXT, from_ids, ids};
+
+use crate::mido::Refusal;
 
 /// Why something cannot become text, or text something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,4 +70,10 @@ pub enum TextError {
         /// Its index in what was decoded.
         position: usize,
     },
+}
+
+impl From<Refusal> for TextError {
+    fn from(Refusal { offset, reason }: Refusal) -> Self {
+        Self::Midi { offset, reason }
+    }
 }

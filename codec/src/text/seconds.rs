@@ -1,72 +1,24 @@
-//! Ticks to seconds and seconds to text, in the seed's arithmetic.
+//! Seconds to text, in the seed's arithmetic.
 
 use std::fmt::Write as _;
-
-use crate::score::Score;
-
-/// Seconds a beat where nothing says otherwise, in microseconds.
-const DEFAULT_MICROS: u32 = 500_000;
-
-/// A tempo map that tells when a tick sounds.
-///
-/// The order of operations matters to the last bit, because what comes out is
-/// rounded to two decimals.
-pub(super) struct Seconds {
-    spans: Vec<Span>,
-}
-
-/// From a tick on, so many seconds each.
-struct Span {
-    tick: f64,
-    start: f64,
-    scale: f64,
-}
-
-impl Seconds {
-    /// From a resolution, negative where the file counted in frames, and tempos
-    /// by tick. A tempo at tick 0 replaces those before it, and a tempo that
-    /// changes nothing is passed over.
-    pub(super) fn new(ticks_per_beat: f64, tempos: impl IntoIterator<Item = (f64, u32)>) -> Self {
-        let scale = |micros: u32| 60.0 / (6e7 / f64::from(micros) * ticks_per_beat);
-        let mut spans = vec![Span { tick: 0.0, start: 0.0, scale: scale(DEFAULT_MICROS) }];
-        for (tick, micros) in tempos {
-            let scale = scale(micros);
-            if tick == 0.0 {
-                spans.clear();
-                spans.push(Span { tick, start: 0.0, scale });
-            } else if let Some(last) = spans.last()
-                && last.scale != scale
-            {
-                spans.push(Span { tick, start: last.time(tick), scale });
-            }
-        }
-        Self { spans }
-    }
-
-    /// From the tempo map of a score.
-    pub(super) fn of(score: &Score) -> Self {
-        let tempos = score.tempos.iter().filter(|tempo| tempo.micros_per_beat > 0);
-        let tempos = tempos.map(|tempo| (f64::from(tempo.tick), tempo.micros_per_beat));
-        Self::new(f64::from(score.ticks_per_beat.max(1)), tempos)
-    }
-
-    /// When a tick sounds.
-    pub(super) fn at(&self, tick: f64) -> f64 {
-        let after = self.spans.partition_point(|span| span.tick <= tick);
-        self.spans.get(after.saturating_sub(1)).map_or(0.0, |span| span.time(tick))
-    }
-}
-
-impl Span {
-    fn time(&self, tick: f64) -> f64 {
-        self.start + self.scale * (tick - self.tick)
-    }
-}
 
 /// Appends a note as text, after a space where it is not the first.
 pub(super) fn spell(text: &mut String, pitch: u8, start: f64, duration: f64, velocity: u8) {
     if !text.is_empty() {
         text.push(' ');
+    }
+    let mut digits = Digits::default();
+    if let (Some(start), Some(duration)) = (hundredths(start), hundredths(duration)) {
+        digits.integer(pitch.into());
+        digits.byte(b'_');
+        digits.hundredths(start);
+        digits.byte(b'_');
+        digits.hundredths(duration);
+        digits.byte(b'_');
+        digits.integer(velocity.into());
+        text.push_str(digits.as_str());
+        text.push_str(".0");
+        return;
     }
     let _ = write!(text, "{pitch}_");
     number(text, start);
@@ -80,5 +32,111 @@ pub(super) fn number(text: &mut String, seconds: f64) {
     let _ = write!(text, "{seconds:.2}");
     if text.ends_with('0') {
         text.pop();
+    }
+}
+
+/// A number rounded to whole hundredths, where plain arithmetic is exact enough
+/// to tell which: far from the middle between two.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is cast is whole, not negative, and below 10^9"
+)]
+fn hundredths(seconds: f64) -> Option<u32> {
+    let scaled = seconds * 100.0;
+    if !(seconds.is_sign_positive() && scaled < 1e9) {
+        return None;
+    }
+    let below = scaled.floor();
+    let above_half = scaled - below - 0.5;
+    // The product is off by 2^-24 at most.
+    (above_half.abs() > 1e-6).then_some(below as u32 + u32::from(above_half > 0.0))
+}
+
+/// The longest note that is spelled at once: two numbers of seven digits and a
+/// half, two of three digits, and what is between.
+const WIDEST: usize = 40;
+
+/// A note's text in the making.
+struct Digits {
+    bytes: [u8; WIDEST],
+    length: usize,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { bytes: [0; WIDEST], length: 0 }
+    }
+}
+
+impl Digits {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    fn digit(&mut self, digit: u32) {
+        self.byte(b"0123456789"[(digit % 10) as usize]);
+    }
+
+    fn integer(&mut self, number: u32) {
+        let mut unit = 1;
+        while number / unit >= 10 {
+            unit *= 10;
+        }
+        while unit > 0 {
+            self.digit(number / unit);
+            unit /= 10;
+        }
+    }
+
+    fn hundredths(&mut self, number: u32) {
+        self.integer(number / 100);
+        self.byte(b'.');
+        self.digit(number / 10);
+        if !number.is_multiple_of(10) {
+            self.digit(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the formatter of the standard library makes of it, which rounds the
+    /// exact value.
+    fn slow(pitch: u8, start: f64, duration: f64, velocity: u8) -> String {
+        let mut text = format!("{pitch}_");
+        number(&mut text, start);
+        text.push('_');
+        number(&mut text, duration);
+        text + &format!("_{velocity}.0")
+    }
+
+    #[test]
+    fn numbers_are_spelled_as_their_exact_values_round() {
+        let halves = (0..4000_u32).map(|n| f64::from(n) / 200.0);
+        let eighths = (0..4000_u32).map(|n| f64::from(n) / 8.0);
+        let odd = (0..4000_u32).map(|n| f64::from(n) * f64::from(n) * 0.37 / 3.0);
+        let far =
+            [9.999_999e6, 1e7, 1e9, 1e15, 1e300, 0.004_999_999, 0.005, 0.994_999_999_999, 0.995, -0.0, -1.0];
+        let values: Vec<f64> = halves.chain(eighths).chain(odd).chain(far).collect();
+        for (n, &value) in values.iter().enumerate() {
+            // The neighbours of each, where rounding may turn.
+            for value in [value, value.next_up(), value.next_down()] {
+                let pitch = u8::try_from(n % 128).unwrap_or(0);
+                let mut text = String::new();
+                spell(&mut text, pitch, value, 0.25, 127 - pitch);
+                assert_eq!(text, slow(pitch, value, 0.25, 127 - pitch));
+                text.clear();
+                spell(&mut text, pitch, 1.5, value, 1);
+                assert_eq!(text, slow(pitch, 1.5, value, 1));
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The text read id by id, as a whole piece or as the answer to a phrase.
 
+use std::ops::RangeInclusive;
+
 use super::grammar::{Grammar, LAST_TIME, Spelled, Step};
+use super::held::Held;
 use super::seconds;
 use super::tokens::{END_OF_TEXT, from_ids, ids, number, spelled};
 use crate::encoding::{EncodingError, Event, IdSet, Stream, TimedNote};
@@ -62,6 +65,17 @@ impl Answer {
         if i64::from(time) <= self.first { self.from } else { (self.zero + f64::from(time)) / 100.0 }
     }
 
+    /// Where its first note begins, in hundredths.
+    pub(super) fn first_start(&self) -> u32 {
+        u32::try_from(self.first).unwrap_or(0)
+    }
+
+    /// The first start that is no longer the answer's, in hundredths.
+    pub(super) fn end(&self) -> u32 {
+        let first = self.first_start();
+        hundredths((self.until * 100.0 - self.zero).ceil()).unwrap_or(first).max(first)
+    }
+
     /// Whether a note there would no longer belong to the answer.
     fn is_over(&self, time: u32) -> bool {
         i64::from(time) > self.first && self.seconds(time) >= self.until
@@ -69,9 +83,7 @@ impl Answer {
 
     /// The last start that may be spelled.
     fn last(&self) -> u32 {
-        let first = u32::try_from(self.first).unwrap_or(0);
-        let end = hundredths((self.until * 100.0 - self.zero).ceil()).unwrap_or(first);
-        end.max(first) + SLACK
+        self.end() + SLACK
     }
 
     /// Calls this time 0 from now on.
@@ -97,14 +109,20 @@ impl TextStream {
     }
 
     /// Stands where an answer begins, after other notes if `spaced`.
-    pub(super) fn answer(answer: Answer, instrument: Instrument, spaced: bool) -> Self {
-        let first = u32::try_from(answer.first).unwrap_or(0);
-        let grammar = Grammar::new(first..=first, SHORTEST..=LONGEST, spaced);
+    pub(super) fn answer(answer: Answer, instrument: Instrument, spaced: bool, held: Held) -> Self {
+        let first = held.next(answer.first_start());
+        let mut grammar = Grammar::new(first..=first, SHORTEST..=LONGEST, spaced);
+        grammar.held = Some(Box::new(held));
         Self { grammar, answer: Some(answer), instrument, said: false, finished: false, taken: 0 }
     }
 
     fn may_end(&self) -> bool {
-        self.said && self.grammar.between_notes()
+        self.said && self.grammar.between_notes() && self.due().is_none()
+    }
+
+    /// The next start that may not be passed over.
+    fn due(&self) -> Option<u32> {
+        self.grammar.held.as_deref()?.due(*self.grammar.starts.start() + 1)
     }
 
     fn step(&mut self, step: Step, events: &mut Vec<Event>) {
@@ -117,12 +135,18 @@ impl TextStream {
             }
             Step::Start(start) => match &self.answer {
                 Some(answer) if answer.is_over(start) => self.finish(events),
-                Some(answer) => events.push(Event::Reached(answer.seconds(start))),
+                Some(_) => {
+                    events.push(Event::Reached(self.begins(start)));
+                    self.grammar.durations = self.durations(start);
+                }
                 None => {}
             },
             Step::Note(note) => {
                 self.said = true;
                 events.push(Event::Note(self.timed(note)));
+                if let Some(held) = &mut self.grammar.held {
+                    held.add(note.start, note.duration);
+                }
                 self.move_on(note.start);
             }
         }
@@ -137,6 +161,23 @@ impl TextStream {
             answer.at_once = 0;
         }
         self.grammar.starts = start + u32::from(crowded)..=answer.last();
+        if let Some(due) = self.due() {
+            self.grammar.starts = *self.grammar.starts.start()..=due;
+        }
+    }
+
+    /// How long a note of an answer may last.
+    fn durations(&self, start: u32) -> RangeInclusive<u32> {
+        let asked = self.grammar.held.as_deref().and_then(|held| held.slot(start)?.duration);
+        asked.map_or(SHORTEST..=LONGEST, |duration| duration.min(LAST_TIME)..=duration.min(LAST_TIME))
+    }
+
+    /// When a note begins, in seconds: exactly on grid and rhythm.
+    fn begins(&self, start: u32) -> f64 {
+        let plain = f64::from(start) / 100.0;
+        let Some(answer) = &self.answer else { return plain };
+        let slot = self.grammar.held.as_deref().and_then(|held| held.slot(start));
+        slot.map_or_else(|| answer.seconds(start), |slot| slot.time)
     }
 
     /// Music begins at 0 in all that a model has read, so a history that lost its
@@ -145,7 +186,7 @@ impl TextStream {
     fn begin_at_zero(&mut self, history: &[u32], max: usize) -> Option<Vec<u32>> {
         let answer = self.answer.as_mut()?;
         let text = from_ids(history).ok()?;
-        let by = text.split(' ').filter_map(start).min()?;
+        let by = text.split(' ').filter_map(start).min()?.min(*self.grammar.starts.start());
         let shifted: Vec<String> = text.split(' ').map(|piece| shift(piece, by)).collect();
         let ids = ids(&shifted.join(" ")).ok().filter(|ids| ids.len() <= max)?;
         self.grammar.shift(by)?;
@@ -163,10 +204,13 @@ impl TextStream {
     fn timed(&self, note: Spelled) -> TimedNote {
         let small = |number: u32| u8::try_from(number).unwrap_or(127);
         let seconds = |time: u32| f64::from(time) / 100.0;
-        let start = self.answer.as_ref().map_or_else(|| seconds(note.start), |a| a.seconds(note.start));
+        let (start, length) = (self.begins(note.start), note.duration.max(SHORTEST));
+        let slotted = self.grammar.held.as_deref().is_some_and(|held| held.slot(note.start).is_some());
+        // A note on grid or rhythm may end on it too.
+        let exact = slotted.then(|| self.begins(note.start + length) - start);
         TimedNote {
             start,
-            duration: seconds(note.duration.max(SHORTEST)),
+            duration: exact.unwrap_or_else(|| seconds(length)),
             pitch: small(note.pitch),
             velocity: small(note.velocity),
             instrument: self.instrument,

@@ -1,9 +1,11 @@
 //! Continuations: the answer fills its window and nothing else.
 
+use std::collections::BTreeSet;
+
 use continuo_codec::beat::vocab::{BAR, END, NUMERATOR, POSITION, TEMPO_HIGH};
 use continuo_codec::{
-    Beat, Continuation, Encoding, EncodingError, Event, IdSet, Instrument, Meter, Note, Score, Stream, Tempo,
-    TimedNote, Window,
+    Beat, Continuation, Encoding, EncodingError, Event, IdSet, Instrument, Limits, Meter, Note, Placement,
+    Score, Stream, Tempo, TimedNote, Window,
 };
 
 use crate::random::Random;
@@ -220,5 +222,34 @@ fn long_phrases_are_shortened_to_what_fits() {
         assert!(Beat.decode(&continuation.ids).is_ok());
         let (events, _) = answer(&mut random, &mut *continuation.stream, true);
         assert_eq!(notes(&events)[0].start, 41.0);
+    }
+}
+
+#[test]
+fn an_answer_over_the_phrase_is_spelled_with_it() {
+    for seed in 0..100 {
+        let mut random = Random::new(seed);
+        let phrase = random.score();
+        let limits = Limits { placement: Placement::Over, ..Limits::default() };
+        let window = Window { from: 4.0, until: 12.0 };
+        let answered = Beat.continuation_within(&phrase, window, &limits, 100_000).unwrap();
+        let mut stream = answered.stream;
+        let (events, drawn) = answer(&mut random, &mut *stream, seed % 2 == 0);
+        let whole = Beat.decode(&[answered.ids.as_slice(), &drawn].concat()).unwrap();
+        let parts = |score: &Score| -> BTreeSet<(u32, Instrument, u8)> {
+            score.notes.iter().map(|n| (n.start, n.instrument, n.pitch)).collect()
+        };
+        // The phrase alone, what comes before the window a step before it at the latest.
+        let alone = phrase.notes.iter().map(|note| {
+            let beats = phrase.beats(note.start);
+            let step: u32 = format!("{}", (beats * 24.0 + 0.5 + 1e-9).floor()).parse().unwrap();
+            (if beats < 4.0 { step.min(95) } else { step }, note.instrument, note.pitch)
+        });
+        let mut expected: BTreeSet<_> = alone.filter(|&(start, ..)| start < 12 * 24).collect();
+        for note in notes(&events) {
+            let start = format!("{}", (note.start * 24.0).round()).parse().unwrap();
+            assert!(expected.insert((start, note.instrument, note.pitch)), "seed {seed}: {note:?} doubled");
+        }
+        assert_eq!(parts(&whole), expected, "seed {seed}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use continuo_codec::beat::encode_counted;
 use continuo_codec::{Beat, Encoding, Score, midi};
 
 /// All MIDI files below a folder.
@@ -58,6 +59,8 @@ fn check(path: &Path, figures: &mut Figures) {
         return;
     };
     let ids = Beat.encode(&score).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let (counted, losses) = encode_counted(&score).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(counted, ids, "{name}");
     let back = Beat.decode(&ids).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(Beat.encode(&back).unwrap(), ids, "{name}");
     let decoded: HashSet<_> = back.notes.iter().map(|n| (n.start, n.instrument, n.pitch)).collect();
@@ -71,6 +74,11 @@ fn check(path: &Path, figures: &mut Figures) {
         figures.worst_onset = figures.worst_onset.max((back.beats(key.0) - at).abs());
     }
     assert_eq!(kept, decoded, "{name}: notes were made up");
+    assert_eq!(losses.doubled, score.notes.len() - kept.len(), "{name}");
+    let melodic = score.notes.iter().filter(|n| !n.instrument.is_drums());
+    let short = melodic.clone().filter(|n| score.beats(n.duration) * 48.0 < 1.0 - 1e-9).count();
+    let long = melodic.filter(|n| score.beats(n.duration) * 48.0 > 2.0 * 768.0 + 1.0 - 1e-9).count();
+    assert_eq!((losses.lengthened, losses.shortened), (short, long), "{name}");
     figures.notes += score.notes.len();
     figures.doubles += score.notes.len() - kept.len();
     figures.ids += ids.len();

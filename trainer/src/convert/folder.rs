@@ -1,33 +1,45 @@
 //! A folder of files to a folder of the same names.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 use rayon::prelude::*;
-use serde_json::json;
 
-use super::{Direction, Places, Refusal, mirrored};
+use super::claim::Claim;
+use super::spelling::Tally;
+use super::{Direction, Places, Refusal, mirrored, summary};
 use crate::Outcome;
-use crate::files;
+use crate::files::{self, Safe};
 use crate::interrupt;
 use crate::progress::Progress;
 
-/// Refused files that are listed on the screen; the report has all.
-const LISTED: usize = 20;
+/// What became of some files.
+#[derive(Default)]
+pub(super) struct Fates {
+    pub(super) converted: usize,
+    pub(super) skipped: usize,
+    /// With their place in the list of files.
+    pub(super) refused: Vec<(usize, Refusal)>,
+    pub(super) tally: Tally,
+}
 
-/// What became of one file.
-enum Fate {
-    Converted,
-    Skipped,
-    NotReached,
-    Refused(Refusal),
+impl Fates {
+    fn join(mut self, other: Self) -> Self {
+        self.converted += other.converted;
+        self.skipped += other.skipped;
+        self.refused.extend(other.refused);
+        self.tally.add(other.tally);
+        self
+    }
 }
 
 /// Converts all files below the input folder.
 ///
 /// # Errors
 /// If the input has no such file, or the output is not a folder.
-pub(super) fn run(places: &Places, direction: &Direction<'_>) -> anyhow::Result<Outcome> {
+pub(super) fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     if places.output.is_file() {
         bail!(
             "{} is a folder, but {} is a file; name a folder to write to",
@@ -35,105 +47,126 @@ pub(super) fn run(places: &Places, direction: &Direction<'_>) -> anyhow::Result<
             places.output.display()
         );
     }
-    let found = files::walk(&places.input, &|path| files::ends_with(path, direction.from))?;
+    let found = files::walk(&places.input, &|path| direction.from.accept(path))?;
     if found.is_empty() {
         bail!(
-            "{} has no file whose name ends in exactly {}, nor do its subfolders",
+            "{} has no file whose name ends in {}, nor do its subfolders",
             places.input.display(),
-            direction.from
+            direction.from.describe()
         );
     }
-    let fates = convert_all(places, direction, &found)?;
-    finish(places, &found, &fates)
+    let work = Work {
+        places,
+        direction,
+        found: &found,
+        twins: twins(&found, direction),
+        // Nothing can be there already in a folder that is not there.
+        fresh: !places.output.exists(),
+        stop: AtomicBool::new(false),
+    };
+    let claim = Claim::on(&places.output)?;
+    let fates = work.all()?;
+    drop(claim);
+    summary::finish(places, &found, fates)
 }
 
-fn convert_all(places: &Places, direction: &Direction<'_>, found: &[PathBuf]) -> anyhow::Result<Vec<Fate>> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(places.jobs.unwrap_or(0))
-        .build()
-        .context("cannot start the threads --jobs asks for; give a smaller number")?;
-    let progress = Progress::new("files", found.len() as u64);
-    let fates = pool.install(|| {
-        found
-            .par_iter()
-            .map(|file| {
-                let fate = convert_one(places, direction, file);
-                progress.advance();
-                fate
-            })
-            .collect()
-    });
-    progress.finish();
-    Ok(fates)
-}
-
-fn convert_one(places: &Places, direction: &Direction<'_>, file: &Path) -> Fate {
-    if interrupt::requested() {
-        return Fate::NotReached;
+/// Files that would be written where another one is: the place of each with the
+/// name of the other. Those whose names end as they should come first.
+fn twins<'a>(found: &'a [PathBuf], direction: &Direction) -> HashMap<usize, &'a Path> {
+    let plain = |path: &Path| direction.plain.is_none_or(|suffix| files::ends_with(path, suffix));
+    if found.iter().all(|path| plain(path)) {
+        return HashMap::new();
     }
-    let to = places.output.join(mirrored(file, direction));
-    // Outputs are moved into place whole, so one that is there is finished.
-    if !places.force && to.exists() {
-        return Fate::Skipped;
-    }
-    let from = places.input.join(file);
-    let converted = files::read(&from)
-        .map_err(|error| Refusal::new(format_args!("{error:#}")))
-        .and_then(|bytes| (direction.convert)(&bytes))
-        .and_then(|bytes| files::write(&to, &bytes).map_err(|error| Refusal::new(format_args!("{error:#}"))));
-    match converted {
-        Ok(()) => Fate::Converted,
-        Err(refusal) => Fate::Refused(refusal),
-    }
-}
-
-/// Counts, lists and reports.
-fn finish(places: &Places, found: &[PathBuf], fates: &[Fate]) -> anyhow::Result<Outcome> {
-    let count = |wanted: fn(&Fate) -> bool| fates.iter().filter(|fate| wanted(fate)).count();
-    let refused: Vec<(PathBuf, Refusal)> = found
-        .iter()
-        .zip(fates)
-        .filter_map(|(file, fate)| match fate {
-            Fate::Refused(refusal) => Some((places.input.join(file), refusal.clone())),
-            _ => None,
-        })
-        .collect();
-    for (file, refusal) in refused.iter().take(LISTED) {
-        eprintln!("refused: {}: {}", file.display(), refusal.reason);
-    }
-    if refused.len() > LISTED {
-        eprintln!("... and {} more; --report FILE.jsonl lists them all", refused.len() - LISTED);
-    }
-    report(places, &refused)?;
-    let left = count(|fate| matches!(fate, Fate::NotReached));
-    eprintln!(
-        "{} converted, {} there already, {} refused{}",
-        count(|fate| matches!(fate, Fate::Converted)),
-        count(|fate| matches!(fate, Fate::Skipped)),
-        refused.len(),
-        if left > 0 { format!(", {left} left; the same command goes on") } else { String::new() }
-    );
-    Ok(match (left, refused.is_empty()) {
-        (1.., _) => Outcome::Interrupted,
-        (0, false) => Outcome::Refused,
-        (0, true) => Outcome::Done,
-    })
-}
-
-/// Writes the report of refused files, if one was asked for.
-///
-/// # Errors
-/// If it cannot be written.
-pub(super) fn report(places: &Places, refused: &[(PathBuf, Refusal)]) -> anyhow::Result<()> {
-    let Some(path) = &places.report else { return Ok(()) };
-    let mut lines = String::new();
-    for (file, refusal) in refused {
-        let mut line = json!({ "file": file, "reason": refusal.reason });
-        if let Some(offset) = refusal.offset {
-            line["offset"] = json!(offset);
+    let mut taken: HashMap<PathBuf, &Path> = HashMap::with_capacity(found.len());
+    let mut twins = HashMap::new();
+    let (first, later): (Vec<_>, Vec<_>) = found.iter().enumerate().partition(|(_, path)| plain(path));
+    for (place, path) in first.into_iter().chain(later) {
+        let other = *taken.entry(mirrored(path, direction)).or_insert(path);
+        if other != path {
+            twins.insert(place, other);
         }
-        lines += &line.to_string();
-        lines.push('\n');
     }
-    files::write(path, lines.as_bytes())
+    twins
+}
+
+struct Work<'a> {
+    places: &'a Places,
+    direction: &'a Direction,
+    found: &'a [PathBuf],
+    twins: HashMap<usize, &'a Path>,
+    fresh: bool,
+    /// Set by the first refusal under `--fail-fast`.
+    stop: AtomicBool,
+}
+
+/// What a thread uses for one file after another.
+#[derive(Default)]
+struct Buffers {
+    from: Vec<u8>,
+    to: Vec<u8>,
+}
+
+impl Work<'_> {
+    fn all(&self) -> anyhow::Result<Fates> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.places.jobs.unwrap_or(0))
+            .build()
+            .context("cannot start the threads --jobs asks for; give a smaller number")?;
+        let progress = Progress::new("files", self.found.len() as u64);
+        let fates = pool.install(|| {
+            let begin = || (Fates::default(), Buffers::default());
+            let one_more = |(mut fates, mut buffers): (Fates, Buffers), (place, file): (usize, &PathBuf)| {
+                self.one(place, file, &mut fates, &mut buffers);
+                progress.advance();
+                (fates, buffers)
+            };
+            let parts = self.found.par_iter().enumerate().fold(begin, one_more);
+            parts.map(|(fates, _)| fates).reduce(Fates::default, Fates::join)
+        });
+        progress.finish();
+        Ok(fates)
+    }
+
+    fn one(&self, place: usize, file: &Path, fates: &mut Fates, buffers: &mut Buffers) {
+        if interrupt::requested() || self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let to = self.places.output.join(mirrored(file, self.direction));
+        if !self.fresh && !self.places.force && is_finished(&to) {
+            fates.skipped += 1;
+            return;
+        }
+        match self.convert(place, file, &to, buffers) {
+            Ok(tally) => {
+                fates.converted += 1;
+                fates.tally.add(tally);
+            }
+            Err(refusal) => {
+                fates.refused.push((place, refusal));
+                self.stop.fetch_or(self.places.fail_fast, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn convert(&self, place: usize, file: &Path, to: &Path, buffers: &mut Buffers) -> Result<Tally, Refusal> {
+        let told = |error: anyhow::Error| Refusal::new(format_args!("{error:#}"));
+        if let Some(other) = self.twins.get(&place) {
+            return Err(Refusal::new(format_args!(
+                "it would be written to {}, as {} is; rename one of them",
+                to.display(),
+                self.places.input.join(other).display()
+            )));
+        }
+        files::read_into(&self.places.input.join(file), &mut buffers.from).map_err(told)?;
+        let tally = (self.direction.convert)(&buffers.from, &mut buffers.to)?;
+        files::write_safe(to, &buffers.to, Safe::FromKilling).map_err(told)?;
+        Ok(tally)
+    }
+}
+
+/// Whether a file is there and needs no second try. Outputs are moved into place
+/// whole, but after a power cut one may be empty; those that are so by right are
+/// made again in no time.
+fn is_finished(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0)
 }

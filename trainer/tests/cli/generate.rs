@@ -47,6 +47,35 @@ fn the_answer_lies_in_the_bars_after_the_phrase() {
 }
 
 #[test]
+fn limits_are_kept_as_they_are_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    let phrase = melody(4, 16);
+    let limits = ["--key", "Eb major", "--range", "C4-72", "--polyphony", "1", "--density", "1.5"];
+    let held = answer(root, &phrase, &[&limits[..], &["--grid", "3", "--answer-only"]].concat());
+    assert!(held.notes.len() > 2);
+    for (i, note) in held.notes.iter().enumerate() {
+        assert!(
+            (60..=72).contains(&note.pitch) && ![1, 4, 6, 9, 11].contains(&(note.pitch % 12)),
+            "{note:?}"
+        );
+        let thirds = held.beats(note.start) * 3.0;
+        assert!((thirds - thirds.round()).abs() < 1e-6, "a note at {thirds} thirds of a beat");
+        let next = held.notes.get(i + 1).map_or(u32::MAX, |next| next.start);
+        assert!(note.start + note.duration <= next, "two notes at once: {note:?}");
+    }
+    // The melody is even eighths, for two bars.
+    let over = answer(root, &phrase, &["--over", "--keep-rhythm", "--bars", "2", "--answer-only"]);
+    assert!(over.notes.iter().all(|note| over.beats(note.start) < 8.0 && note.start % 240 == 0));
+    let said = check(root, &["generate", "phrase.mid", "-o", "o.mid", "--key", "H major"], 2);
+    assert!(said.contains("F# dorian"), "{said}");
+    write_midi(&root.join("empty.mid"), &Score::new(480));
+    let said = check(root, &["generate", "empty.mid", "-o", "o.mid", "--keep-rhythm", "--model", "model"], 1);
+    assert!(said.contains("rhythm has no note"), "{said}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

@@ -1,17 +1,22 @@
-//! MIDI bytes as the seed's parser reads them: strictly where it is strict, and
-//! with its oddities.
+//! MIDI bytes as mido 1.3.3 reads them, the parser of two of the programs whose
+//! encodings are kept here to the byte: strictly where it is strict, and with its
+//! oddities.
 //!
-//! Apart from what [`super`] tells of: the track count and the division are
-//! signed, a track ends only where its declared size is met exactly, `F0` to `FE`
-//! become running status like any other, and numbers of variable length have no
-//! longest.
+//! Its oddities: the type, the track count and the division are signed, a track
+//! ends only where its declared size is met exactly, `F0` to `FE` become running
+//! status like any other, and numbers of variable length have no longest.
 
-use super::TextError;
+/// Why mido refuses a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Where in the file, in bytes.
+    pub(crate) offset: usize,
+    /// What was found there.
+    pub(crate) reason: &'static str,
+}
 
 /// A meta or system exclusive event longer than this is refused.
 const LONGEST_EVENT: u64 = 1_000_000;
-/// The last tick is below this.
-const MOST_TICKS: u64 = 10_000_000_000;
 /// Meta events other than these lose their pause.
 const KNOWN_META: [u8; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 0x20, 0x21, 0x2f, 0x51, 0x54, 0x58, 0x59, 0x7f];
 /// Exponents of two whose logarithm to base 2, as the quotient of natural
@@ -22,66 +27,93 @@ const CROOKED_EXPONENTS: [u8; 51] = [
     235, 236, 247, 248, 249, 250, 251,
 ];
 
+/// Where the header's numbers stand, in bytes from the start of the file.
+pub(crate) const TYPE_AT: usize = 8;
+/// See [`TYPE_AT`].
+pub(crate) const TRACK_COUNT_AT: usize = 10;
+/// See [`TYPE_AT`].
+pub(crate) const DIVISION_AT: usize = 12;
+
 /// A file taken apart.
-pub(super) struct File {
-    /// Ticks a beat; negative where the file counts in frames.
-    pub(super) division: i16,
-    pub(super) tracks: Vec<Vec<Event>>,
+pub(crate) struct File {
+    /// 0, 1 or 2 as a rule.
+    pub(crate) format: i16,
+    /// Ticks a beat; negative where the file counts in frames, and maybe 0.
+    pub(crate) division: i16,
+    pub(crate) tracks: Vec<Track>,
 }
 
-/// Something the text depends on.
-pub(super) struct Event {
+/// A track taken apart.
+pub(crate) struct Track {
+    /// Where its first event stands in the file, or would.
+    pub(crate) offset: usize,
+    pub(crate) events: Vec<Event>,
+}
+
+/// Something that happens.
+#[derive(Clone, Copy)]
+pub(crate) struct Event {
     /// Since the start of the track.
-    pub(super) tick: u64,
+    pub(crate) tick: u64,
     /// Where it stands in the file.
-    pub(super) offset: usize,
-    pub(super) kind: Kind,
+    pub(crate) offset: usize,
+    pub(crate) kind: Kind,
 }
 
 /// What happens.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    On { channel: u8, pitch: u8, velocity: u8 },
-    Off { channel: u8, pitch: u8 },
-    Program { channel: u8, program: u8 },
-    Tempo { micros: u32 },
-    Meter { numerator: u8, exponent: u8 },
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    On {
+        channel: u8,
+        pitch: u8,
+        velocity: u8,
+    },
+    Off {
+        channel: u8,
+        pitch: u8,
+    },
+    Program {
+        channel: u8,
+        program: u8,
+    },
+    Tempo {
+        micros: u32,
+    },
+    Meter {
+        numerator: u8,
+        exponent: u8,
+    },
     Key,
+    /// The end of a track, which need not be its last event.
+    End,
+    Other,
 }
 
 /// Takes a file apart.
-pub(super) fn file(bytes: &[u8]) -> Result<File, TextError> {
+pub(crate) fn file(bytes: &[u8]) -> Result<File, Refusal> {
     let mut reader = Reader { bytes, at: 0 };
     let (id, size) = reader.chunk()?;
     if id != *b"MThd" {
         return refuse(0, "no `MThd` header: not a MIDI file");
     }
-    let header = reader.at;
-    let end = header.saturating_add(size).min(bytes.len());
-    let [_, _, c, d, e, f, ..] = bytes[header..end] else {
+    let end = reader.at.saturating_add(size).min(bytes.len());
+    let [a, b, c, d, e, f, ..] = bytes[reader.at..end] else {
         return refuse(end, "the header ends early");
     };
     reader.at = end;
-    let division = i16::from_be_bytes([e, f]);
     let count = i16::from_be_bytes([c, d]);
     let mut tracks = Vec::new();
     for _ in 0..count {
         tracks.push(track(&mut reader)?);
     }
-    if tracks.is_empty() {
-        return refuse(header + 2, "the file has no tracks");
-    }
-    if division == 0 {
-        return refuse(header + 4, "the division is 0");
-    }
-    Ok(File { division, tracks })
+    Ok(File { format: i16::from_be_bytes([a, b]), division: i16::from_be_bytes([e, f]), tracks })
 }
 
-fn refuse<T>(offset: usize, reason: &'static str) -> Result<T, TextError> {
-    Err(TextError::Midi { offset, reason })
+fn refuse<T>(offset: usize, reason: &'static str) -> Result<T, Refusal> {
+    Err(Refusal { offset, reason })
 }
 
-fn track(reader: &mut Reader<'_>) -> Result<Vec<Event>, TextError> {
+fn track(reader: &mut Reader<'_>) -> Result<Track, Refusal> {
     let head = reader.at;
     let (id, size) = reader.chunk()?;
     if id != *b"MTrk" {
@@ -91,7 +123,6 @@ fn track(reader: &mut Reader<'_>) -> Result<Vec<Event>, TextError> {
     let mut events = Vec::new();
     let mut running = None;
     let mut tick = 0_u64;
-    let mut longest = None;
     while reader.at - body != size {
         let offset = reader.at;
         let delta = reader.number()?;
@@ -102,14 +133,9 @@ fn track(reader: &mut Reader<'_>) -> Result<Vec<Event>, TextError> {
             _ => (reader.message(status)?, true),
         };
         tick = tick.saturating_add(if pauses { delta } else { 0 });
-        longest = Some(offset);
-        events.extend(kind.map(|kind| Event { tick, offset, kind }));
+        events.push(Event { tick, offset, kind });
     }
-    match longest {
-        None => refuse(body, "a track without events"),
-        Some(offset) if tick >= MOST_TICKS => refuse(offset, "an event beyond tick 9,999,999,999"),
-        Some(_) => Ok(events),
-    }
+    Ok(Track { offset: body, events })
 }
 
 struct Reader<'a> {
@@ -118,7 +144,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], TextError> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Refusal> {
         let taken = self.at.checked_add(length).and_then(|end| self.bytes.get(self.at..end));
         let Some(taken) = taken else {
             return refuse(self.bytes.len(), "the file ends early");
@@ -127,19 +153,19 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, TextError> {
+    fn byte(&mut self) -> Result<u8, Refusal> {
         Ok(self.take(1)?[0])
     }
 
     /// A chunk's id and size.
-    fn chunk(&mut self) -> Result<([u8; 4], usize), TextError> {
+    fn chunk(&mut self) -> Result<([u8; 4], usize), Refusal> {
         let head = self.take(8)?;
         let size = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
         Ok(([head[0], head[1], head[2], head[3]], usize::try_from(size).unwrap_or(usize::MAX)))
     }
 
     /// A number of variable length; what no longer fits is as good as infinite.
-    fn number(&mut self) -> Result<u64, TextError> {
+    fn number(&mut self) -> Result<u64, Refusal> {
         let mut number = 0_u64;
         loop {
             let byte = self.byte()?;
@@ -151,7 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The data of a meta or system exclusive event.
-    fn data(&mut self) -> Result<&'a [u8], TextError> {
+    fn data(&mut self) -> Result<&'a [u8], Refusal> {
         let offset = self.at;
         let length = self.number()?;
         if length > LONGEST_EVENT {
@@ -161,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The status that governs what follows. A data byte is left where it is.
-    fn status(&mut self, running: &mut Option<u8>) -> Result<u8, TextError> {
+    fn status(&mut self, running: &mut Option<u8>) -> Result<u8, Refusal> {
         let offset = self.at;
         let byte = self.byte()?;
         if byte >= 0x80 {
@@ -184,7 +210,7 @@ impl<'a> Reader<'a> {
         Ok(status)
     }
 
-    fn message(&mut self, status: u8) -> Result<Option<Kind>, TextError> {
+    fn message(&mut self, status: u8) -> Result<Kind, Refusal> {
         let offset = self.at;
         let Some(length) = data_length(status) else {
             return refuse(offset.saturating_sub(1), "a status byte that MIDI does not define");
@@ -195,14 +221,14 @@ impl<'a> Reader<'a> {
         }
         let channel = status & 15;
         Ok(match (status >> 4, data) {
-            (9, &[pitch, velocity]) if velocity > 0 => Some(Kind::On { channel, pitch, velocity }),
-            (8 | 9, &[pitch, _]) => Some(Kind::Off { channel, pitch }),
-            (12, &[program]) => Some(Kind::Program { channel, program }),
-            _ => None,
+            (9, &[pitch, velocity]) if velocity > 0 => Kind::On { channel, pitch, velocity },
+            (8 | 9, &[pitch, _]) => Kind::Off { channel, pitch },
+            (12, &[program]) => Kind::Program { channel, program },
+            _ => Kind::Other,
         })
     }
 
-    fn exclusive(&mut self) -> Result<Option<Kind>, TextError> {
+    fn exclusive(&mut self) -> Result<Kind, Refusal> {
         let data = self.data()?;
         let end = self.at;
         let stripped = data.strip_prefix(&[0xf0]).unwrap_or(data);
@@ -210,11 +236,11 @@ impl<'a> Reader<'a> {
         if stripped.iter().any(|&byte| byte > 127) {
             return refuse(end - data.len(), "a system exclusive event with a byte above 127");
         }
-        Ok(None)
+        Ok(Kind::Other)
     }
 
     /// A meta event, and whether the pause before it counts.
-    fn meta(&mut self) -> Result<(Option<Kind>, bool), TextError> {
+    fn meta(&mut self) -> Result<(Kind, bool), Refusal> {
         let offset = self.at;
         let id = self.byte()?;
         let data = self.data()?;
@@ -236,28 +262,29 @@ fn data_length(status: u8) -> Option<usize> {
     })
 }
 
-fn meta_kind(id: u8, data: &[u8]) -> Result<Option<Kind>, &'static str> {
+fn meta_kind(id: u8, data: &[u8]) -> Result<Kind, &'static str> {
     match (id, data) {
         (0x00, [_]) => Err("a sequence number of one byte"),
+        (0x2f, _) => Ok(Kind::End),
         (0x20, []) => Err("a channel prefix without a channel"),
-        (0x51, &[a, b, c, ..]) => Ok(Some(Kind::Tempo { micros: u32::from_be_bytes([0, a, b, c]) })),
+        (0x51, &[a, b, c, ..]) => Ok(Kind::Tempo { micros: u32::from_be_bytes([0, a, b, c]) }),
         (0x51, _) => Err("a tempo shorter than 3 bytes"),
         (0x54, &[rate, minutes, seconds, _, subframes, ..]) => {
             let fits = rate >> 5 <= 3 && minutes <= 59 && seconds <= 59 && subframes <= 99;
-            fits.then_some(None).ok_or("an SMPTE offset that is no time of day")
+            fits.then_some(Kind::Other).ok_or("an SMPTE offset that is no time of day")
         }
         (0x54, _) => Err("an SMPTE offset shorter than 5 bytes"),
         (0x58, &[numerator, exponent, _, _, ..]) => {
             let straight = !CROOKED_EXPONENTS.contains(&exponent);
-            let meter = Some(Kind::Meter { numerator, exponent });
+            let meter = Kind::Meter { numerator, exponent };
             straight.then_some(meter).ok_or("a meter whose denominator is not taken for a power of two")
         }
         (0x58, _) => Err("a meter shorter than 4 bytes"),
         (0x59, &[sharps, mode, ..]) => {
             let known = (-7..=7).contains(&i8::from_be_bytes([sharps])) && mode <= 1;
-            known.then_some(Some(Kind::Key)).ok_or("a key signature there is none of")
+            known.then_some(Kind::Key).ok_or("a key signature there is none of")
         }
         (0x59, _) => Err("a key signature shorter than 2 bytes"),
-        _ => Ok(None),
+        _ => Ok(Kind::Other),
     }
 }

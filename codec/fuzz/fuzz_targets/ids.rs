@@ -1,0 +1,4 @@
+//! Fuzzes ids as pieces.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| continuo_codec_fuzz::ids(bytes));

@@ -1,0 +1,208 @@
+//! How each encoding is kept in files: one table of names and functions.
+
+use std::path::Path;
+
+use continuo_codec::beat::{self, Losses};
+use continuo_codec::text::{self, TextInstrument};
+use continuo_codec::{Encoding as _, midi};
+
+use super::refusal::Refusal;
+use crate::encodings::EncodingName;
+use crate::files;
+
+/// What a conversion has to tell of a file, and in sum of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Notes read, where they are counted.
+    pub(super) notes: usize,
+    pub(super) losses: Losses,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: Self) {
+        self.notes += other.notes;
+        self.losses.doubled += other.losses.doubled;
+        self.losses.lengthened += other.losses.lengthened;
+        self.losses.shortened += other.losses.shortened;
+    }
+}
+
+/// One file's bytes to another's, which take the place of what the buffer holds.
+pub(super) type Convert = fn(&[u8], &mut Vec<u8>) -> Result<Tally, Refusal>;
+
+/// Who plays text has to be told, so its conversion is made for one of them.
+type Decode = fn(TextInstrument) -> Convert;
+
+/// Which names are taken for MIDI files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Those that end in exactly this.
+    Exactly(&'static str),
+    /// Those that end in `.mid` or `.midi`, in capitals or not.
+    Midi,
+}
+
+impl Names {
+    pub(super) fn accept(self, path: &Path) -> bool {
+        match self {
+            Self::Exactly(suffix) => files::ends_with(path, suffix),
+            Self::Midi => files::is_midi(path),
+        }
+    }
+
+    /// For messages: "a name that ends in ...".
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Exactly(".mid") => "exactly .mid",
+            Self::Exactly(suffix) => suffix,
+            Self::Midi => ".mid or .midi",
+        }
+    }
+}
+
+/// An encoding in files.
+pub(super) struct Spelling {
+    /// What the names of spelled files end in.
+    pub(super) suffix: &'static str,
+    /// Which MIDI files of a folder are spelled.
+    pub(super) midi: Names,
+    pub(super) encode: Convert,
+    pub(super) decode: Decode,
+    /// Whether `--instrument` means anything.
+    pub(super) takes_instrument: bool,
+}
+
+/// The table.
+pub(super) const fn spelling(encoding: EncodingName) -> Spelling {
+    match encoding {
+        EncodingName::Text => Spelling {
+            suffix: ".txt",
+            // As the seed's own data sets have it.
+            midi: Names::Exactly(".mid"),
+            encode: encode_text,
+            decode: decode_text,
+            takes_instrument: true,
+        },
+        EncodingName::Beat => Spelling {
+            suffix: ".ids",
+            midi: Names::Midi,
+            encode: encode_beat,
+            decode: |_| decode_beat,
+            takes_instrument: false,
+        },
+    }
+}
+
+fn encode_text(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    *to = text::encode_midi(bytes)?.into_bytes();
+    let spaces = to.iter().filter(|&&byte| byte == b' ').count();
+    Ok(Tally { notes: if to.is_empty() { 0 } else { spaces + 1 }, losses: Losses::default() })
+}
+
+fn encode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    let score = midi::read(bytes)?;
+    let (ids, losses) = beat::encode_counted(&score).map_err(Refusal::new)?;
+    write_ids(&ids, to);
+    Ok(Tally { notes: score.notes.len(), losses })
+}
+
+const fn decode_text(instrument: TextInstrument) -> Convert {
+    match instrument {
+        TextInstrument::Piano => |bytes, to| decode_text_as(bytes, to, TextInstrument::Piano),
+        TextInstrument::ElectricPiano => |bytes, to| decode_text_as(bytes, to, TextInstrument::ElectricPiano),
+        TextInstrument::Bass => |bytes, to| decode_text_as(bytes, to, TextInstrument::Bass),
+        TextInstrument::Drums => |bytes, to| decode_text_as(bytes, to, TextInstrument::Drums),
+    }
+}
+
+fn decode_text_as(bytes: &[u8], to: &mut Vec<u8>, instrument: TextInstrument) -> Result<Tally, Refusal> {
+    *to = text::decode_midi(utf8(bytes)?, instrument)?;
+    Ok(Tally::default())
+}
+
+fn decode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    let ids = read_ids(bytes)?;
+    *to = beat::Beat.decode(&ids).map(|score| midi::write(&score)).map_err(Refusal::new)?;
+    Ok(Tally::default())
+}
+
+/// An id of up to three digits and the space after it, in four bytes.
+static WORDS: [[u8; 4]; 1000] = words();
+
+#[expect(clippy::cast_possible_truncation, reason = "digits are below 10")]
+const fn words() -> [[u8; 4]; 1000] {
+    let mut words = [[b' '; 4]; 1000];
+    let mut id = 0;
+    while id < words.len() {
+        let digits = [(id / 100) as u8 + b'0', (id / 10 % 10) as u8 + b'0', (id % 10) as u8 + b'0'];
+        let zeros = if id < 10 { 2 } else { (id < 100) as usize };
+        let mut place = zeros;
+        while place < 3 {
+            words[id][place - zeros] = digits[place];
+            place += 1;
+        }
+        id += 1;
+    }
+    words
+}
+
+/// The longest id in decimal and the space after it.
+const WIDEST: usize = 11;
+
+/// Writes ids in decimal, joined by single spaces.
+pub(super) fn write_ids(ids: &[u32], to: &mut Vec<u8>) {
+    to.resize(ids.len() * 4, 0);
+    let mut at = 0;
+    for &id in ids {
+        let word = usize::try_from(id).ok().and_then(|id| WORDS.get(id));
+        if let (Some(word), Some(room)) = (word, to.get_mut(at..at + 4)) {
+            // Four bytes at any rate are quicker than as many as it takes.
+            room.copy_from_slice(word);
+            at += 2 + usize::from(id > 9) + usize::from(id > 99);
+        } else {
+            let word = format!("{id} ");
+            to.resize(to.len() + WIDEST, 0);
+            to[at..][..word.len()].copy_from_slice(word.as_bytes());
+            at += word.len();
+        }
+    }
+    to.truncate(at.saturating_sub(1));
+}
+
+/// Reads ids in decimal, separated by white space.
+pub(super) fn read_ids(bytes: &[u8]) -> Result<Vec<u32>, Refusal> {
+    let mut ids = Vec::new();
+    for (position, word) in utf8(bytes)?.split_whitespace().enumerate() {
+        let id = word.parse().map_err(|_| {
+            Refusal::new(format_args!("word {} is {word:?}, which is not a token id", position + 1))
+        })?;
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|error| Refusal {
+        reason: format!("not UTF-8 text from byte {} on", error.valid_up_to()),
+        offset: Some(error.valid_up_to()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_written_as_their_display_and_read_back() {
+        let ids: Vec<u32> = (0..1100).chain([9_999, 55_028, 65_536, 999_999_999, u32::MAX, 0]).collect();
+        let expected: Vec<String> = ids.iter().map(u32::to_string).collect();
+        let mut written = b"something longer that was there before".repeat(1000);
+        write_ids(&ids, &mut written);
+        assert_eq!(String::from_utf8_lossy(&written), expected.join(" "));
+        assert_eq!(read_ids(&written).ok(), Some(ids));
+        for (ids, expected) in [(&[][..], ""), (&[7], "7"), (&[u32::MAX], "4294967295")] {
+            write_ids(ids, &mut written);
+            assert_eq!(String::from_utf8_lossy(&written), expected);
+        }
+    }
+}

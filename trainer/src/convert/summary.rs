@@ -1,0 +1,142 @@
+//! What is told after a run: counts, what was refused and why, and how to go on.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::folder::Fates;
+use super::spelling::Tally;
+use super::{Places, Refusal};
+use crate::Outcome;
+use crate::files;
+use crate::interrupt;
+
+/// Refused files that are listed on the screen; the report has all.
+const LISTED: usize = 20;
+
+/// Counts, lists and reports.
+///
+/// # Errors
+/// If the report cannot be written.
+pub(super) fn finish(places: &Places, found: &[PathBuf], mut fates: Fates) -> anyhow::Result<Outcome> {
+    fates.refused.sort_by_key(|&(place, _)| place);
+    let refused: Vec<(PathBuf, Refusal)> = fates
+        .refused
+        .into_iter()
+        .filter_map(|(place, refusal)| Some((places.input.join(found.get(place)?), refusal)))
+        .collect();
+    list(places, &refused);
+    report(places, &refused)?;
+    let left = found.len() - fates.converted - fates.skipped - refused.len();
+    eprintln!(
+        "{} converted, {} there already, {} refused{}",
+        grouped(fates.converted),
+        grouped(fates.skipped),
+        grouped(refused.len()),
+        if left > 0 { format!(", {} left; {}", grouped(left), how_to_go_on(places)) } else { String::new() }
+    );
+    if let Some(line) = music(fates.tally) {
+        eprintln!("{line}");
+    }
+    Ok(if !refused.is_empty() && !interrupt::requested() {
+        Outcome::Refused
+    } else if left > 0 {
+        Outcome::Interrupted
+    } else if refused.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Refused
+    })
+}
+
+const fn how_to_go_on(places: &Places) -> &'static str {
+    if places.force {
+        "the same command begins again, as --force asks; without --force only what OUT lacks is made"
+    } else {
+        "the same command goes on"
+    }
+}
+
+/// Names refused files on the screen, and says where all can be had.
+fn list(places: &Places, refused: &[(PathBuf, Refusal)]) {
+    for (file, refusal) in refused.iter().take(LISTED) {
+        eprintln!("refused: {}: {}", file.display(), refusal.reason);
+    }
+    if refused.len() > LISTED {
+        eprintln!("... and {} more", grouped(refused.len() - LISTED));
+    }
+    match &places.report {
+        Some(path) if !refused.is_empty() => eprintln!("all refused files are listed in {}", path.display()),
+        None if !refused.is_empty() => {
+            eprintln!("--report FILE.jsonl writes the refused files down, with reason and byte offset");
+        }
+        _ => {}
+    }
+}
+
+/// How many notes there were, and what became of them.
+fn music(tally: Tally) -> Option<String> {
+    if tally.notes == 0 {
+        return None;
+    }
+    let mut line = format!("{} notes", grouped(tally.notes));
+    let losses = [
+        (tally.losses.doubled, "doubled another at one grid point"),
+        (tally.losses.lengthened, "lengthened to the shortest"),
+        (tally.losses.shortened, "cut to the longest"),
+    ];
+    let told = losses.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told.map(|(count, what)| format!("{} {what}", grouped(*count))).collect();
+    if !told.is_empty() {
+        line += "; ";
+        line += &told.join(", ");
+    }
+    Some(line)
+}
+
+/// A number with its thousands set apart.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Writes the report of refused files, if one was asked for.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn report(places: &Places, refused: &[(PathBuf, Refusal)]) -> anyhow::Result<()> {
+    let Some(path) = &places.report else { return Ok(()) };
+    let mut lines = String::new();
+    for (file, refusal) in refused {
+        let mut line = json!({ "file": file.to_string_lossy(), "reason": refusal.reason });
+        if let Some(offset) = refusal.offset {
+            line["offset"] = json!(offset);
+        }
+        lines += &line.to_string();
+        lines.push('\n');
+    }
+    files::write(path, lines.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_codec::beat::Losses;
+
+    #[test]
+    fn counts_are_told_as_people_write_them() {
+        assert_eq!([0, 999, 1000, 3_320_111].map(grouped), ["0", "999", "1,000", "3,320,111"]);
+        let losses = Losses { doubled: 12_345, lengthened: 0, shortened: 7 };
+        let line = music(Tally { notes: 3_320_111, losses });
+        let expected = "3,320,111 notes; 12,345 doubled another at one grid point, 7 cut to the longest";
+        assert_eq!(line.as_deref(), Some(expected));
+        assert_eq!(music(Tally::default()), None);
+    }
+}
