@@ -14,8 +14,32 @@ use continuo_codec::{
 };
 use random::Random;
 
-/// How far the text rounds times, in quarter notes at 120 a minute.
-const ROUNDED: f64 = 0.011;
+/// How an encoding rounds times, in quarter notes at 120 a minute.
+struct Rounding {
+    /// How far off a note's times may be.
+    slack: f64,
+    /// How much earlier than named a stretch of the density may begin: half of the
+    /// encoding's step.
+    early: f64,
+    /// Steps a quarter note where the grids asked for here need not be among them:
+    /// an onset goes to the nearest.
+    steps: Option<f64>,
+}
+
+impl Rounding {
+    fn of(encoding: &dyn Encoding) -> Self {
+        match (encoding.clock(), encoding.name()) {
+            (Clock::Seconds, _) => Self { slack: 0.011, early: 0.01, steps: None },
+            (_, "midilike") => Self { slack: 1e-9, early: 1.0 / 16.0, steps: Some(8.0) },
+            _ => Self { slack: 1e-9, early: 1.0 / 48.0, steps: None },
+        }
+    }
+
+    /// Where an onset is to be looked for.
+    fn onset(&self, beats: f64) -> f64 {
+        self.steps.map_or(beats, |steps| (beats * steps).round() / steps)
+    }
+}
 
 fn encodings() -> Vec<Box<dyn Encoding>> {
     vec![Box::new(Beat), Box::new(Text), Box::new(Anticipation), Box::new(MidiLike::default())]
@@ -116,7 +140,15 @@ fn in_beats(encoding: &dyn Encoding, notes: &[TimedNote]) -> Vec<TimedNote> {
 }
 
 #[track_caller]
-fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], slack: f64, case: &str) {
+fn check(
+    limits: &Limits,
+    window: Window,
+    phrase: &Score,
+    notes: &[TimedNote],
+    rounding: &Rounding,
+    case: &str,
+) {
+    let slack = rounding.slack;
     let melodic: Vec<_> = notes.iter().filter(|n| !n.instrument.is_drums()).collect();
     for note in notes {
         assert!(note.start >= window.from - slack && note.start < window.until, "{case}: {note:?}");
@@ -134,8 +166,7 @@ fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], s
         }
     }
     if let Some(density) = limits.density {
-        // A stretch begins at the encoding's nearest time, at most half a step early.
-        let early = if slack == ROUNDED { 0.01 } else { 1.0 / 48.0 } + 1e-9;
+        let early = rounding.early + 1e-9;
         let stretch = |n: &TimedNote| ((n.start - window.from + early) / density.beats).floor();
         for note in notes {
             let same = notes.iter().filter(|n| stretch(n) == stretch(note)).count();
@@ -143,8 +174,9 @@ fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], s
         }
     }
     if let Some(rhythm) = &limits.rhythm {
-        let snapped =
+        let on_grid =
             |beats: f64| limits.grid.map_or(beats, |g| (beats * f64::from(g)).round() / f64::from(g));
+        let snapped = |beats: f64| rounding.onset(on_grid(beats));
         let mut rounds = 0.0;
         let mut onsets = Vec::new();
         while rounds < window.until - window.from {
@@ -165,8 +197,9 @@ fn check(limits: &Limits, window: Window, phrase: &Score, notes: &[TimedNote], s
         }
     } else if let Some(grid) = limits.grid {
         for note in notes {
-            let steps = note.start * f64::from(grid);
-            assert!((steps - steps.round()).abs() < 1e-6, "{case}: {note:?} is off the grid");
+            let on_grid = rounding.onset((note.start * f64::from(grid)).round() / f64::from(grid));
+            let off = (on_grid - note.start).abs() * f64::from(grid);
+            assert!(off < 1e-6, "{case}: {note:?} is off the grid");
         }
     }
 }
@@ -195,8 +228,7 @@ fn whatever_is_drawn_keeps_every_limit_and_there_is_always_more_to_draw() {
             let given = draw(&mut random, answer.stream, &answer.ids, 600, &case);
             drawn += given.drawn;
             let notes = in_beats(&*encoding, &given.notes);
-            let slack = if encoding.clock() == Clock::Seconds { ROUNDED } else { 1e-9 };
-            check(&limits, window, &phrase, &notes, slack, &case);
+            check(&limits, window, &phrase, &notes, &Rounding::of(&*encoding), &case);
             assert!(limits.placement == Placement::Over || !notes.is_empty(), "{case}: nothing was played");
             assert!(notes.iter().all(|n| players.contains(&n.instrument)), "{case}: somebody else plays");
         }
