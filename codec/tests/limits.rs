@@ -14,20 +14,30 @@ use continuo_codec::{
 };
 use random::Random;
 
-/// How finely an encoding counts time, in quarter notes at 120 a minute.
-#[derive(Clone, Copy)]
-struct Precision {
-    /// What it counts in.
-    step: f64,
-    /// Whether an onset of a grid or rhythm is told exactly all the same.
-    exact: bool,
+/// How an encoding rounds times, in quarter notes at 120 a minute.
+struct Rounding {
+    /// How far off a note's times may be.
+    slack: f64,
+    /// How much earlier than named a stretch of the density may begin: half of the
+    /// encoding's step.
+    early: f64,
+    /// Steps a quarter note where the grids asked for here need not be among them:
+    /// an onset goes to the nearest.
+    steps: Option<f64>,
 }
 
-fn precision(encoding: &dyn Encoding) -> Precision {
-    match encoding.name() {
-        "beat" => Precision { step: 1.0 / 24.0, exact: true },
-        "midilike" => Precision { step: 1.0 / 8.0, exact: false },
-        _ => Precision { step: 0.02, exact: true },
+impl Rounding {
+    fn of(encoding: &dyn Encoding) -> Self {
+        match (encoding.clock(), encoding.name()) {
+            (Clock::Seconds, _) => Self { slack: 0.011, early: 0.01, steps: None },
+            (_, "midilike") => Self { slack: 1e-9, early: 1.0 / 16.0, steps: Some(8.0) },
+            _ => Self { slack: 1e-9, early: 1.0 / 48.0, steps: None },
+        }
+    }
+
+    /// Where an onset is to be looked for.
+    fn onset(&self, beats: f64) -> f64 {
+        self.steps.map_or(beats, |steps| (beats * steps).round() / steps)
     }
 }
 
@@ -135,15 +145,13 @@ fn check(
     window: Window,
     phrase: &Score,
     notes: &[TimedNote],
-    precision: Precision,
+    rounding: &Rounding,
     case: &str,
 ) {
-    // Half a step either way, where times are rounded.
-    let half = precision.step / 2.0 + 1e-6;
-    let near = if precision.exact { 1e-6 } else { half };
+    let slack = rounding.slack;
     let melodic: Vec<_> = notes.iter().filter(|n| !n.instrument.is_drums()).collect();
     for note in notes {
-        assert!(note.start >= window.from - half && note.start < window.until, "{case}: {note:?}");
+        assert!(note.start >= window.from - slack && note.start < window.until, "{case}: {note:?}");
         assert!(note.duration > 0.0 && (1..=127).contains(&note.velocity), "{case}: {note:?}");
     }
     for note in &melodic {
@@ -152,22 +160,23 @@ fn check(
     }
     if let Some(most) = limits.polyphony {
         for note in &melodic {
-            let at = note.start + 1e-6;
+            let at = note.start + slack;
             let sounding = melodic.iter().filter(|n| n.start <= note.start && n.start + n.duration > at);
             assert!(sounding.count() <= usize::from(most), "{case}: too many at {}", note.start);
         }
     }
     if let Some(density) = limits.density {
-        // A stretch begins at the encoding's nearest time, at most half a step early.
-        let stretch = |n: &TimedNote| ((n.start - window.from + half) / density.beats).floor();
+        let early = rounding.early + 1e-9;
+        let stretch = |n: &TimedNote| ((n.start - window.from + early) / density.beats).floor();
         for note in notes {
             let same = notes.iter().filter(|n| stretch(n) == stretch(note)).count();
             assert!(same <= density.notes as usize, "{case}: {same} notes in the stretch at {}", note.start);
         }
     }
     if let Some(rhythm) = &limits.rhythm {
-        let snapped =
+        let on_grid =
             |beats: f64| limits.grid.map_or(beats, |g| (beats * f64::from(g)).round() / f64::from(g));
+        let snapped = |beats: f64| rounding.onset(on_grid(beats));
         let mut rounds = 0.0;
         let mut onsets = Vec::new();
         while rounds < window.until - window.from {
@@ -175,23 +184,22 @@ fn check(
             rounds += rhythm.period();
         }
         for note in notes {
-            let found = onsets.iter().any(|&(at, _)| (at - note.start).abs() <= near);
-            assert!(found, "{case}: {note:?} is not in the rhythm");
+            let near = |&&(at, _): &&(f64, f64)| (at - note.start).abs() < 1e-6;
+            assert!(onsets.iter().any(|o| near(&o)), "{case}: {note:?} is not in the rhythm");
         }
         if limits.polyphony.is_none() && limits.density.is_none() {
-            for &(at, _) in onsets.iter().filter(|&&(at, _)| at < window.until - half) {
+            for &(at, _) in onsets.iter().filter(|&&(at, _)| at < window.until - slack) {
                 let along = limits.placement == Placement::Over;
-                let played =
-                    along && phrase.notes.iter().any(|n| (phrase.beats(n.start) - at).abs() <= 2.0 * half);
-                let found = played || notes.iter().any(|n| (n.start - at).abs() <= near);
+                let played = along && phrase.notes.iter().any(|n| (phrase.beats(n.start) - at).abs() < 0.021);
+                let found = played || notes.iter().any(|n| (n.start - at).abs() < 1e-6);
                 assert!(found, "{case}: the rhythm's onset at {at} is left out");
             }
         }
     } else if let Some(grid) = limits.grid {
         for note in notes {
-            let steps = note.start * f64::from(grid);
-            let off = (steps - steps.round()).abs() / f64::from(grid);
-            assert!(off <= near, "{case}: {note:?} is off the grid");
+            let on_grid = rounding.onset((note.start * f64::from(grid)).round() / f64::from(grid));
+            let off = (on_grid - note.start).abs() * f64::from(grid);
+            assert!(off < 1e-6, "{case}: {note:?} is off the grid");
         }
     }
 }
@@ -220,7 +228,7 @@ fn whatever_is_drawn_keeps_every_limit_and_there_is_always_more_to_draw() {
             let given = draw(&mut random, answer.stream, &answer.ids, 600, &case);
             drawn += given.drawn;
             let notes = in_beats(&*encoding, &given.notes);
-            check(&limits, window, &phrase, &notes, precision(&*encoding), &case);
+            check(&limits, window, &phrase, &notes, &Rounding::of(&*encoding), &case);
             assert!(limits.placement == Placement::Over || !notes.is_empty(), "{case}: nothing was played");
             assert!(notes.iter().all(|n| players.contains(&n.instrument)), "{case}: somebody else plays");
         }

@@ -11,6 +11,9 @@ use crate::encoding::{EncodingError, Window};
 /// Most onsets and stretches that are laid out in advance.
 const MOST_SLOTS: usize = 1 << 20;
 
+/// The end of a note that has not ended.
+const OPEN: u32 = u32::MAX;
+
 /// All pitches, a bit each.
 const ALL_PITCHES: u128 = u128::MAX;
 
@@ -97,6 +100,11 @@ impl Ledger {
         self.slots.is_none() && self.polyphony == usize::MAX && self.density == u32::MAX
     }
 
+    /// Whether a note has to begin at each onset there is.
+    pub(crate) const fn bound(&self) -> bool {
+        self.bound
+    }
+
     /// Whether a note of one kind may begin at a time.
     pub(crate) fn may_begin(&self, at: u32, drums: bool) -> bool {
         self.timeless() || self.next(at, Voices { melodic: !drums, drums }) == at
@@ -149,18 +157,6 @@ impl Ledger {
         slots.binary_search_by_key(&at, |slot| slot.at).ok().and_then(|i| slots.get(i)).copied()
     }
 
-    /// The first slot after a time; the window's end where there is none.
-    pub(crate) fn slot_after(&self, at: u32) -> u32 {
-        self.slot_from(at.saturating_add(1))
-    }
-
-    /// Ends a note that was added without an end, as the longest there is.
-    pub(crate) fn end(&mut self, at: u32) {
-        if let Some(end) = self.ends.iter_mut().find(|end| **end == u32::MAX) {
-            *end = at;
-        }
-    }
-
     /// Takes a note of the answer. Notes come in the order of their onsets.
     pub(crate) fn add(&mut self, start: u32, duration: u32, drums: bool) {
         if self.stretch(start) != self.stretch(self.last) {
@@ -171,6 +167,18 @@ impl Ledger {
         if !drums && self.polyphony < usize::MAX {
             self.ends.retain(|&end| end > start);
             self.ends.push(start.saturating_add(duration.max(1)));
+        }
+    }
+
+    /// Takes a note of the answer that ends when [`Ledger::end`] says so.
+    pub(crate) fn begin(&mut self, start: u32, drums: bool) {
+        self.add(start, OPEN, drums);
+    }
+
+    /// Ends a melodic note that began without an end; which is all the same.
+    pub(crate) fn end(&mut self, at: u32) {
+        if let Some(end) = self.ends.iter_mut().find(|end| **end == OPEN) {
+            *end = at;
         }
     }
 

@@ -1,6 +1,8 @@
-//! What a grammar must keep within: a piece's length, or an answer's window.
+//! What a grammar must keep within: a piece's length, or an answer's window and its
+//! limits.
 
 use super::encode::LAST_STEP;
+use super::sounding::Sounding;
 use super::vocab::{INSTRUMENTS, KIT, Vocab};
 use crate::limits::ledger::{Ledger, Voices};
 
@@ -28,10 +30,11 @@ pub(super) struct Bounds {
     pub(super) until: u32,
     /// Who may play, and is in the vocabulary.
     instruments: [bool; INSTRUMENTS],
-    silence: u32,
+    /// How many steps may be silent.
+    pub(super) silence: u32,
     longest: u32,
-    /// The limits on an answer.
-    pub(super) ledger: Option<Box<Ledger>>,
+    /// The limits of an answer.
+    ledger: Option<Ledger>,
 }
 
 impl Bounds {
@@ -49,7 +52,7 @@ impl Bounds {
 
     /// Those of an answer by some instruments, or by the vocabulary's first where
     /// it has none of them.
-    pub(super) fn answer(vocab: &Vocab, until: u32, playing: impl Fn(u8) -> bool) -> Self {
+    pub(super) fn answer(vocab: &Vocab, until: u32, ledger: Ledger, playing: impl Fn(u8) -> bool) -> Self {
         let mut instruments = within(vocab, playing);
         if !instruments.contains(&true) {
             let first = vocab.programs().first();
@@ -62,62 +65,74 @@ impl Bounds {
             instruments,
             silence: SILENCE * resolution,
             longest: LONGEST * resolution,
-            ledger: None,
+            ledger: Some(ledger),
         }
     }
 
-    /// The pitches an instrument may begin at a step, a bit each; `all` are those
-    /// the vocabulary has of it.
-    pub(super) fn pitches(&self, at: u32, instrument: u8, all: u128) -> u128 {
-        let may = at < self.until && self.instruments.get(usize::from(instrument)) == Some(&true);
-        let drums = instrument == KIT;
-        match self.ledger.as_deref() {
-            _ if !may => 0,
-            None => all,
-            Some(ledger) if ledger.may_begin(at, drums) => all & ledger.pitches(drums),
-            Some(_) => 0,
+    /// The pitches an instrument may play, a bit each.
+    pub(super) fn pitches(&self, vocab: &Vocab, instrument: u8) -> u128 {
+        if self.instruments.get(usize::from(instrument)) != Some(&true) {
+            return 0;
         }
+        let (low, high) = vocab.pitches(instrument).into_inner();
+        let all = u128::MAX >> (127 - (high - low)) << low;
+        self.ledger.as_ref().map_or(all, |ledger| all & ledger.pitches(instrument == KIT))
     }
 
-    fn voices(&self) -> Voices {
-        let (melodic, kit) = self.instruments.split_at(usize::from(KIT));
-        Voices { melodic: melodic.contains(&true), drums: kit.contains(&true) }
+    /// Who has a pitch to play that is not `down`.
+    pub(super) fn voices(&self, vocab: &Vocab, down: impl Fn(u8) -> u128) -> Voices {
+        let can = |instrument: u8| self.pitches(vocab, instrument) & !down(instrument) != 0;
+        let mut melodic = vocab.programs().iter().filter(|&&instrument| instrument != KIT);
+        Voices { melodic: melodic.any(|&instrument| can(instrument)), drums: can(KIT) }
     }
 
-    /// The step at which a note has to begin, at the latest, if none did from one on.
-    pub(super) fn must(&self, from: u32) -> Option<u32> {
-        let due = self.ledger.as_deref()?.due(from, self.voices());
-        (due < self.until).then_some(due)
-    }
-
-    /// How long a note that begins at a step has to last, where a rhythm says so: no
-    /// further than its next onset, so that every pitch is free again there.
-    pub(super) fn length(&self, at: u32) -> Option<u32> {
-        let ledger = self.ledger.as_deref()?;
-        Some(ledger.slot(at)?.duration?.min(ledger.slot_after(at) - at))
+    /// Whether an instrument may begin a note at a step.
+    pub(super) fn may_begin(&self, at: u32, instrument: u8) -> bool {
+        at < self.until && self.ledger.as_ref().is_none_or(|ledger| ledger.may_begin(at, instrument == KIT))
     }
 
     /// The first step from `at` on at which a note may begin; `None` where there is
     /// none before the end.
-    pub(super) fn next(&self, at: u32) -> Option<u32> {
-        let next = self.ledger.as_deref().map_or(at, |ledger| ledger.next(at, self.voices()));
-        (next < self.until).then_some(next)
+    pub(super) fn next(&self, at: u32, voices: Voices) -> Option<u32> {
+        let next = self.ledger.as_ref().map_or(at, |ledger| ledger.next(at, voices));
+        (next < self.until && (voices.melodic || voices.drums)).then_some(next)
     }
 
-    /// The last step at which a note may end that began at `start`.
-    pub(super) const fn due(&self, start: u32) -> u32 {
-        let due = start.saturating_add(self.longest);
-        // An answer's window closes what it leaves open, a piece does not.
-        match self.scope {
-            Scope::Piece if due > self.until => self.until,
-            Scope::Piece | Scope::Answer => due,
+    /// Whether a note has to begin at each onset there is.
+    pub(super) fn bound(&self) -> bool {
+        self.ledger.as_ref().is_some_and(Ledger::bound)
+    }
+
+    /// A note that begins at a step, and when it may end. `cut` is where its key is
+    /// needed at the latest.
+    pub(super) fn sounding(&self, start: u32, velocity: u8, cut: u32) -> Sounding {
+        let slot = self.ledger.as_ref().and_then(|ledger| ledger.slot(start));
+        let (soonest, due) = match slot.and_then(|slot| slot.duration) {
+            Some(duration) => (start.saturating_add(duration), start.saturating_add(duration)),
+            None => (start + 1, start.saturating_add(self.longest)),
+        };
+        let cut = match self.scope {
+            Scope::Piece => cut.min(self.until),
+            Scope::Answer => cut,
+        };
+        Sounding { start, velocity, soonest: soonest.min(cut), due: due.min(cut) }
+    }
+
+    /// Takes a note of the answer that has begun.
+    pub(super) fn begin(&mut self, note: Sounding, instrument: u8) {
+        let drums = instrument == KIT;
+        match &mut self.ledger {
+            Some(ledger) if ledger.bound() => ledger.add(note.start, note.due - note.start, drums),
+            Some(ledger) => ledger.begin(note.start, drums),
+            None => {}
         }
     }
 
-    /// Most steps of silence from `now` on: long enough for the next onset there is.
-    pub(super) fn silence(&self, now: u32) -> u32 {
-        let next = self.next(now + 1).unwrap_or(self.until.max(now));
-        self.silence.max(next - now)
+    /// Takes the end of a note of the answer.
+    pub(super) fn end(&mut self, at: u32, instrument: u8) {
+        if let Some(ledger) = self.ledger.as_mut().filter(|ledger| !ledger.bound() && instrument != KIT) {
+            ledger.end(at);
+        }
     }
 
     /// Whether the window is over.

@@ -1,14 +1,13 @@
 //! The order ids come in: which may follow, and what each completes.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::bounds::{Bounds, Scope};
+use super::heard::Heard;
+use super::sounding::{Key, Sounding, Sounds};
 use super::vocab::{INSTRUMENTS, KIT, Span, Token, Vocab};
-use super::writer::{Act, Happening};
 use crate::encoding::IdSet;
-use crate::limits::ledger::Ledger;
 
 /// A note, times in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +46,6 @@ pub(super) enum Place {
     End,
 }
 
-/// A note that has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sounding {
-    start: u32,
-    velocity: u8,
-    /// Whether it is the phrase's, and sounds along.
-    heard: bool,
-    /// Where a rhythm has it end.
-    end: Option<u32>,
-}
-
 /// The state after some ids.
 #[derive(Clone, Debug)]
 pub(super) struct Grammar {
@@ -71,20 +59,17 @@ pub(super) struct Grammar {
     turns: [bool; INSTRUMENTS],
     /// Whether a note has begun in the turn: none ends in it any more.
     begun: bool,
-    /// By instrument and pitch, oldest first.
-    sounding: BTreeMap<(u8, u8), VecDeque<Sounding>>,
-    /// How many of the sounding notes began at a step.
-    starts: BTreeMap<u32, usize>,
+    sounding: Sounds,
+    /// The phrase's notes that sound along with an answer.
+    heard: Heard,
+    /// The step of the last onset, the phrase's included.
+    struck: Option<u32>,
     /// Most steps that may still pass before something happens.
     slack: u32,
     /// Whether the silence is shifted over by now, after its rests.
     shifted: bool,
-    /// Whether an answer has not begun yet: its first note comes next.
+    /// Whether an answer has not begun yet: its first note comes as soon as it may.
     opening: bool,
-    /// The last step at which a note began.
-    struck: Option<u32>,
-    /// What the phrase does that sounds along, and is still to come.
-    heard: VecDeque<Happening>,
     pub(super) bounds: Bounds,
 }
 
@@ -99,24 +84,23 @@ impl Grammar {
             program: None,
             turns: [false; INSTRUMENTS],
             begun: false,
-            sounding: BTreeMap::new(),
-            starts: BTreeMap::new(),
+            sounding: Sounds::default(),
+            heard: Heard::default(),
+            struck: None,
             slack: 0,
             shifted: false,
             opening: false,
-            struck: None,
-            heard: VecDeque::new(),
         }
     }
 
-    /// Makes an answer begin at a step, with a note unless something of the phrase
-    /// sounds along. Nothing sounds yet.
-    pub(super) fn open(&mut self, from: u32, bounds: Bounds, heard: Vec<Happening>) {
+    /// Makes an answer begin at a step, with what the phrase does meanwhile. Nothing
+    /// sounds.
+    pub(super) fn open(&mut self, from: u32, bounds: Bounds, heard: Heard) {
         self.now = from;
         self.bounds = bounds;
-        self.opening = heard.is_empty();
-        self.heard = heard.into();
+        self.heard = heard;
         self.struck = None;
+        self.opening = true;
         self.place = Place::Open;
         self.turns = [false; INSTRUMENTS];
         self.begun = false;
@@ -125,7 +109,7 @@ impl Grammar {
     /// The step before which no later note will begin: the onset of the oldest that
     /// is not complete, or now.
     pub(super) fn reached(&self) -> u32 {
-        self.starts.keys().next().map_or(self.now, |&start| start.min(self.now))
+        self.sounding.oldest().map_or(self.now, |start| start.min(self.now))
     }
 
     pub(super) fn finished(&self) -> bool {
@@ -143,21 +127,15 @@ impl Grammar {
         }
     }
 
-    /// Ends all notes at the end of the window.
+    /// Ends all notes of the answer at the end of the window.
     pub(super) fn close(&mut self) -> Vec<Sound> {
         let end = self.bounds.until;
-        let mut sounds: Vec<Sound> = Vec::new();
-        for ((instrument, pitch), notes) in std::mem::take(&mut self.sounding) {
-            let own = notes.into_iter().filter(|note| note.start < end && !note.heard);
-            sounds.extend(own.map(|Sounding { start, velocity, .. }| Sound {
-                start,
-                end,
-                instrument,
-                pitch,
-                velocity,
-            }));
-        }
-        self.starts.clear();
+        let left = self.sounding.close().filter(|(_, note)| note.start < end);
+        let sound = |((instrument, pitch), note): (Key, Sounding)| {
+            let Sounding { start, velocity, .. } = note;
+            Sound { start, end, instrument, pitch, velocity }
+        };
+        let mut sounds: Vec<Sound> = left.map(sound).collect();
         sounds.sort_by_key(|sound| sound.start);
         sounds
     }
@@ -174,25 +152,19 @@ impl Grammar {
         if self.finished() {
             return false;
         }
-        if let Some(forced) = self.forced() {
-            return id == forced;
-        }
-        if matches!(self.place, Place::On(_)) {
-            return matches!(token, Token::Velocity(_));
+        if let Place::On(pitch) = self.place {
+            return self.velocities(pitch).contains(&id);
         }
         match token {
             Token::Special(_) => self.special().contains(&Some(id)),
             Token::Velocity(_) => false,
             Token::On(pitch) => self
                 .program
-                .is_some_and(|p| self.vocab.on_id(p, pitch) == id && self.on_mask(p) >> pitch & 1 == 1),
+                .is_some_and(|p| self.vocab.on_id(p, pitch) == id && self.begins(p) >> pitch & 1 == 1),
             Token::Off(pitch) => self
                 .program
-                .is_some_and(|p| self.vocab.off_id(p, pitch) == id && self.off_mask(p) >> pitch & 1 == 1),
-            Token::Shift(steps) | Token::Rest(steps) => {
-                (self.may_pass() && self.passes(token, steps))
-                    || (Some(id) == self.way_out() && self.is_stuck())
-            }
+                .is_some_and(|p| self.vocab.off_id(p, pitch) == id && self.ends(p) >> pitch & 1 == 1),
+            Token::Shift(steps) | Token::Rest(steps) => self.may_pass() && self.passes(token, steps),
             Token::Program(program) => self.may_change() && self.may_play(program),
         }
     }
@@ -210,12 +182,8 @@ impl Grammar {
         if self.finished() {
             return;
         }
-        if let Some(id) = self.forced().or_else(|| self.way_out().filter(|_| self.is_stuck())) {
-            add(id..id + 1);
-            return;
-        }
-        if matches!(self.place, Place::On(_)) {
-            add(self.vocab.velocity_ids());
+        if let Place::On(pitch) = self.place {
+            add(self.velocities(pitch));
             return;
         }
         let mut special = self.special();
@@ -244,10 +212,19 @@ impl Grammar {
         self.place == Place::Open && self.bounds.scope == Scope::Piece && self.sounding.is_empty()
     }
 
+    /// How loud the note of a pitch that has just begun may be.
+    fn velocities(&self, pitch: u8) -> Range<u32> {
+        let heard = self.program.and_then(|program| self.heard.velocity(self.now, (program, pitch)));
+        heard.map_or(self.vocab.velocity_ids(), |velocity| {
+            let id = self.vocab.velocity_id(velocity);
+            id..id + 1
+        })
+    }
+
     /// The beginnings and ends of notes of who plays.
     fn each_note(&self, add: &mut impl FnMut(Range<u32>)) {
         let Some(program) = self.program else { return };
-        let (on, off) = (self.on_mask(program), self.off_mask(program));
+        let (on, off) = (self.begins(program), self.ends(program));
         for pitch in self.vocab.pitches(program).filter(|pitch| on >> pitch & 1 == 1) {
             let id = self.vocab.on_id(program, pitch);
             add(id..id + 1);
@@ -258,137 +235,86 @@ impl Grammar {
         }
     }
 
-    /// The pitches an instrument may begin, a bit each.
-    fn on_mask(&self, program: u8) -> u128 {
-        if self.is_due(program) {
+    /// The pitches an instrument may begin, a bit each: the answer's and the phrase's.
+    fn begins(&self, program: u8) -> u128 {
+        if self.must_end(program) != 0 {
             return 0;
         }
-        let pitches = self.vocab.pitches(program);
-        let all = u128::MAX >> (127 - (pitches.end() - pitches.start())) << pitches.start();
-        let mask = self.bounds.pitches(self.now, program, all);
-        match self.bounds.scope {
-            Scope::Piece => mask,
-            Scope::Answer => self.of(program).fold(mask, |mask, (pitch, _)| mask & !(1 << pitch)),
+        self.strikes(program) | self.heard.begins(self.now, program)
+    }
+
+    /// The pitches an instrument may begin for the answer once what must end has
+    /// ended, a bit each.
+    fn strikes(&self, program: u8) -> u128 {
+        if !self.bounds.may_begin(self.now, program) {
+            return 0;
         }
+        let all = self.keys(program) & !self.heard.begins(self.now, program);
+        match self.bounds.scope {
+            Scope::Piece => all,
+            Scope::Answer => {
+                let free = self.sounding.of(program).fold(all, |mask, (pitch, _)| mask & !(1 << pitch));
+                // The rhythm strikes a key that is down rather than miss an onset.
+                if free == 0 && self.bounds.bound() && !self.struck_here() { all } else { free }
+            }
+        }
+    }
+
+    /// The pitches of an instrument that the limits and the phrase leave, a bit each.
+    fn keys(&self, program: u8) -> u128 {
+        self.bounds.pitches(&self.vocab, program) & !self.heard.down(program)
     }
 
     /// The pitches whose oldest note an instrument may end, a bit each.
-    fn off_mask(&self, program: u8) -> u128 {
-        if self.opening || (self.begun && self.program == Some(program)) {
+    fn ends(&self, program: u8) -> u128 {
+        if self.begun && self.program == Some(program) {
             return 0;
         }
-        let may_end = |note: &Sounding| !note.heard && note.end.is_none_or(|end| end <= self.now);
-        let ending = self.of(program).filter(|(_, note)| note.start < self.now && may_end(note));
-        ending.fold(0, |mask, (pitch, _)| mask | 1 << pitch)
+        let ending = self.sounding.of(program).filter(|(_, note)| note.soonest <= self.now);
+        ending.fold(self.heard.ends(self.now, program), |mask, (pitch, _)| mask | 1 << pitch)
     }
 
-    /// The oldest sounding note of each pitch of an instrument.
-    fn of(&self, program: u8) -> impl Iterator<Item = (u8, Sounding)> {
-        let notes = self.sounding.range((program, 0)..=(program, u8::MAX));
-        notes.filter_map(|(&(_, pitch), notes)| notes.front().map(|&note| (pitch, note)))
+    /// The pitches whose oldest note an instrument must end now, a bit each.
+    fn must_end(&self, program: u8) -> u128 {
+        let heard = self.heard.ends(self.now, program);
+        if self.sounding.due().is_none_or(|due| due > self.now) {
+            return heard;
+        }
+        let due = self.sounding.of(program).filter(|(_, note)| note.due <= self.now);
+        due.fold(heard, |mask, (pitch, _)| mask | 1 << pitch)
     }
 
-    /// Whether an instrument has a note that must end now.
+    /// Whether an instrument has something to do before time passes.
     fn is_due(&self, program: u8) -> bool {
-        self.any_due() && self.of(program).any(|(_, note)| self.is_note_due(&note))
+        (self.must_end(program) | self.heard.begins(self.now, program)) != 0
     }
 
-    fn is_note_due(&self, note: &Sounding) -> bool {
-        !note.heard && note.end.unwrap_or_else(|| self.bounds.due(note.start)) <= self.now
-    }
-
+    /// Whether any has.
     fn any_due(&self) -> bool {
-        self.due().is_some_and(|due| due <= self.now)
+        self.sounding.due().is_some_and(|due| due <= self.now) || self.heard.next() == Some(self.now)
     }
 
-    /// The step by which a sounding note must have ended.
-    fn due(&self) -> Option<u32> {
-        let longest = self.starts.keys().next().map(|&start| self.bounds.due(start));
-        if self.bounds.ledger.is_none() {
-            return longest;
-        }
-        let ends = self.sounding.values().flatten().filter(|note| !note.heard).filter_map(|note| note.end);
-        ends.chain(longest).min()
+    /// Whether a note begins at this step, be it the phrase's.
+    fn struck_here(&self) -> bool {
+        self.struck == Some(self.now) || self.heard.any_begins(self.now)
     }
 
-    /// Whether a note of the answer may end whenever time has passed.
-    fn may_end_later(&self) -> bool {
-        let free = |note: &Sounding| !note.heard && note.end.is_none();
-        match self.bounds.scope {
-            Scope::Piece => !self.starts.is_empty(),
-            Scope::Answer => self.sounding.values().flatten().any(free),
-        }
-    }
-
-    /// The step by which a note has to begin, for the rhythm's sake.
-    fn must(&self) -> Option<u32> {
-        self.bounds.must(if self.struck == Some(self.now) { self.now + 1 } else { self.now })
-    }
-
-    /// Whether a note has to begin here before time passes, and can.
+    /// Whether the answer has to begin a note at this step, where it can.
     fn owes(&self) -> bool {
-        self.must() == Some(self.now) && self.vocab.programs().iter().any(|&program| self.may_begin(program))
+        self.opening || (self.bounds.bound() && !self.struck_here())
     }
 
-    /// Whether an instrument may still begin a note here.
-    fn may_begin(&self, program: u8) -> bool {
-        let turn = self.program == Some(program) || !self.turns[usize::from(program)];
-        turn && self.on_mask(program) != 0
+    /// Whether an instrument other than one can begin a note of the answer here.
+    fn can_strike(&self, but: Option<u8>) -> bool {
+        let turn = |p: u8| self.program == Some(p) || !self.turns[usize::from(p)];
+        let mut others = self.vocab.programs().iter().filter(|&&p| Some(p) != but && turn(p));
+        others.any(|&p| self.strikes(p) != 0)
     }
 
-    /// The one id that what sounds along leaves no choice about.
-    fn forced(&self) -> Option<u32> {
-        let next = self.heard.front().filter(|next| next.at <= self.now)?;
-        let program = next.instrument;
-        if let (Place::On(_), Act::On(velocity)) = (self.place, next.act) {
-            return Some(self.vocab.velocity_id(velocity));
-        }
-        if self.program != Some(program)
-            && let Some(id) = self.vocab.program_id(program)
-        {
-            return Some(id);
-        }
-        // The answer's notes that are due end in this turn too, and those that the
-        // phrase strikes again.
-        let ending = |pitch: u8, note: &Sounding| {
-            !note.heard && (self.is_note_due(note) || self.is_struck_again(program, pitch))
-        };
-        let ends = self.of(program).find(|(pitch, note)| !self.begun && ending(*pitch, note));
-        Some(match (ends, next.act) {
-            (Some((pitch, _)), _) => self.vocab.off_id(program, pitch),
-            (None, Act::Off) => self.vocab.off_id(program, next.pitch),
-            (None, Act::On(_)) => self.vocab.on_id(program, next.pitch),
-        })
-    }
-
-    /// Whether the phrase begins a note here.
-    fn is_struck_again(&self, program: u8, pitch: u8) -> bool {
-        let here = self.heard.iter().take_while(|happening| happening.at <= self.now);
-        here.into_iter().any(|h| (h.instrument, h.pitch) == (program, pitch) && h.act != Act::Off)
-    }
-
-    /// Whether nothing may happen here, and no time pass as MidiTok would spell it:
-    /// when the phrase's notes take every pitch the limits leave.
-    fn is_stuck(&self) -> bool {
-        let free = self.heard.is_empty() && self.bounds.ledger.as_deref().is_none_or(Ledger::timeless);
-        if free || self.place != Place::Timed {
-            return false;
-        }
-        let notes = self.program.is_some_and(|p| self.on_mask(p) != 0 || self.off_mask(p) != 0);
-        let turns = self.may_change() && self.vocab.programs().iter().any(|&program| self.may_play(program));
-        let shifts = self.vocab.shifts.iter().map(|span| Token::Shift(span.steps));
-        let rests = self.vocab.rests.iter().map(|span| Token::Rest(span.steps));
-        let mut spans = shifts.chain(rests);
-        let passes = |token: Token| match token {
-            Token::Shift(steps) | Token::Rest(steps) => self.passes(token, steps),
-            _ => false,
-        };
-        !(notes || turns || self.may_pass() && spans.any(passes))
-    }
-
-    /// The shortest shift: the way on where there is no other.
-    fn way_out(&self) -> Option<u32> {
-        (!self.vocab.shifts.is_empty()).then(|| self.vocab.shift_id(0))
+    /// The first step from `at` on at which the answer may begin a note. It looks
+    /// ahead to the next of what the phrase does.
+    fn next_onset(&self, at: u32) -> Option<u32> {
+        self.bounds.next(at, self.bounds.voices(&self.vocab, |program| self.heard.down(program)))
     }
 
     /// The instruments that may play next.
@@ -398,32 +324,56 @@ impl Grammar {
         }
     }
 
-    /// Whether another instrument may play next: not while a note has to end whose
-    /// instrument would not have another turn.
+    /// Whether another instrument may play next: not while something is to be done
+    /// by the one that plays that could not be done in another turn.
     fn may_change(&self) -> bool {
-        self.place != Place::Program
-            && !self
-                .program
-                .is_some_and(|p| self.turns[usize::from(p)] && (self.is_due(p) || self.is_last(p)))
-    }
-
-    /// Whether nobody but this instrument can begin the note that is owed.
-    fn is_last(&self, program: u8) -> bool {
-        self.must() == Some(self.now)
-            && self.may_begin(program)
-            && !self.vocab.programs().iter().any(|&other| other != program && self.may_begin(other))
+        if self.place == Place::Program {
+            return false;
+        }
+        let Some(program) = self.program.filter(|&p| self.turns[usize::from(p)]) else { return true };
+        let needed = self.owes() && self.strikes(program) != 0 && !self.can_strike(Some(program));
+        !needed && !self.is_due(program)
     }
 
     /// Whether an instrument has not had its turn here, and has something to do.
     fn may_play(&self, program: u8) -> bool {
         self.program != Some(program)
             && !self.turns[usize::from(program)]
-            && (self.on_mask(program) != 0 || self.off_mask(program) != 0)
+            && (self.begins(program) != 0 || self.ends(program) != 0)
     }
 
     /// Whether time may pass here.
     fn may_pass(&self) -> bool {
-        !self.opening && self.place != Place::Program && !self.any_due() && !self.owes()
+        self.place != Place::Program && !self.any_due() && !(self.owes() && self.can_strike(None))
+    }
+
+    /// The last step time may pass to now.
+    fn latest(&self) -> u32 {
+        if self.bounds.scope == Scope::Piece {
+            return self.bounds.until;
+        }
+        let owed = self.opening || self.bounds.bound();
+        let onset = if owed { self.next_onset(self.now + 1) } else { None };
+        let all = [self.sounding.due(), self.heard.next(), onset];
+        // What is due after the window is not.
+        all.into_iter().flatten().filter(|&at| at < self.bounds.until).min().unwrap_or(u32::MAX)
+    }
+
+    /// The first step from `at` on at which something can happen, if only the end.
+    fn next(&self, at: u32) -> Option<u32> {
+        let end = (self.bounds.scope == Scope::Answer).then_some(self.bounds.until);
+        let soonest = self.sounding.soonest();
+        if soonest.is_some_and(|soonest| soonest <= at) {
+            return Some(at);
+        }
+        let all = [soonest, self.heard.next(), self.next_onset(at), end];
+        all.into_iter().flatten().min().map(|next| next.max(at))
+    }
+
+    /// Most steps of silence from now on: long enough for what comes next.
+    fn silence(&self) -> u32 {
+        let next = self.next(self.now + 1).unwrap_or(self.now);
+        self.bounds.silence.max(next - self.now)
     }
 
     /// The spans of one kind that may pass.
@@ -449,10 +399,10 @@ impl Grammar {
     /// How many steps may pass after a span; `None` where it may not pass, be it
     /// because MidiTok would have spelled the time otherwise.
     fn slack_after(&self, token: Token) -> Option<u32> {
-        let silent = self.sounding.is_empty();
+        let silent = self.sounding.is_empty() && self.heard.is_silent();
         let slack = match self.place {
             Place::Timed => self.slack,
-            _ if silent => self.bounds.silence(self.now),
+            _ if silent => self.silence(),
             _ => u32::MAX,
         };
         let shifted = self.place == Place::Timed && self.shifted;
@@ -473,17 +423,7 @@ impl Grammar {
     /// pass.
     fn leads_on(&self, steps: u32, left: u32) -> bool {
         let at = self.now.saturating_add(steps);
-        let heard = self.heard.front().map(|happening| happening.at);
-        let latest = [self.due(), self.must(), heard].into_iter().flatten().min();
-        if latest.is_some_and(|latest| at > latest) {
-            return false;
-        }
-        if self.may_end_later() {
-            return true;
-        }
-        let until = (self.bounds.scope == Scope::Answer).then_some(self.bounds.until);
-        let goal = latest.into_iter().chain(self.bounds.next(at)).chain(until).min();
-        goal.is_some_and(|goal| goal <= at.saturating_add(left))
+        at <= self.latest() && self.next(at).is_some_and(|next| next <= at.saturating_add(left))
     }
 
     /// Takes an id and says what it completed; `None` where it may not stand, and
@@ -507,7 +447,6 @@ impl Grammar {
             Token::On(pitch) => {
                 self.take_turn();
                 self.begun = true;
-                self.opening = false;
                 self.place = Place::On(pitch);
             }
             Token::Velocity(velocity) => self.begin(velocity),
@@ -528,47 +467,28 @@ impl Grammar {
 
     fn begin(&mut self, velocity: u8) {
         if let (Place::On(pitch), Some(program)) = (self.place, self.program) {
-            let start = self.now;
-            let heard = self.heard.front().is_some_and(|next| next.at <= start);
-            let end = self.bounds.length(start).filter(|_| !heard).map(|length| start + length);
-            let note = Sounding { start, velocity, heard, end };
-            self.sounding.entry((program, pitch)).or_default().push_back(note);
-            self.struck = Some(start);
-            if heard {
-                self.heard.pop_front();
-            } else {
-                *self.starts.entry(start).or_default() += 1;
-                if let Some(ledger) = &mut self.bounds.ledger {
-                    ledger.add(start, end.map_or(u32::MAX, |end| end - start), program == KIT);
-                }
+            let key = (program, pitch);
+            if !self.heard.begin(self.now, key) {
+                let cut = self.heard.strikes(key).unwrap_or(u32::MAX);
+                let note = self.sounding.begin(key, self.bounds.sounding(self.now, velocity, cut));
+                self.bounds.begin(note, program);
+                self.opening = false;
             }
+            self.struck = Some(self.now);
         }
         self.place = Place::Open;
     }
 
-    /// Ends a note, and gives it if it is the answer's.
+    /// Ends a note: the answer's is given back.
     fn end(&mut self, pitch: u8) -> Option<Sound> {
         let instrument = self.take_turn();
         self.place = Place::Open;
         let key = (instrument, pitch);
-        let notes = self.sounding.get_mut(&key)?;
-        let Sounding { start, velocity, heard, end } = notes.pop_front()?;
-        if notes.is_empty() {
-            self.sounding.remove(&key);
-        }
-        if heard {
-            self.heard.pop_front();
+        if self.heard.end(self.now, key) {
             return None;
         }
-        if let Some(count) = self.starts.get_mut(&start) {
-            *count -= 1;
-            if *count == 0 {
-                self.starts.remove(&start);
-            }
-        }
-        if let Some(ledger) = self.bounds.ledger.as_mut().filter(|_| end.is_none() && instrument != KIT) {
-            ledger.end(self.now);
-        }
+        let Sounding { start, velocity, .. } = self.sounding.end(key)?;
+        self.bounds.end(self.now, instrument);
         Some(Sound { start, end: self.now, instrument, pitch, velocity })
     }
 

@@ -72,6 +72,15 @@
 //! began before others may end after them, notes do not come in the order of their
 //! onsets; [`Event::Reached`](crate::Event::Reached) waits for the oldest open one.
 //!
+//! [`Limits`] are kept on the grid of steps: onsets of grid and rhythm, ends of notes
+//! of a rhythm and stretches of the density go to the nearest step each, the later of
+//! two equally near. A note of a rhythm ends where the rhythm says, but: a key that
+//! the phrase strikes is let go then, and where a rhythm finds all keys down it
+//! strikes one again, which then is not let go before its earlier note would be.
+//! Notes of the phrase that sound along are spelled between those of the answer,
+//! each beginning and end at its step; the answer does not strike a key that the
+//! phrase holds.
+//!
 //! # What is not kept
 //!
 //! - Tempo, meter, pedals and whatever else is not a note.
@@ -90,8 +99,10 @@ mod config;
 mod encode;
 mod file;
 mod grammar;
+mod heard;
 mod prompt;
 mod shorten;
+mod sounding;
 mod stream;
 mod vocab;
 mod writer;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::bounds::Bounds;
 use super::encode::{GridNote, LAST_STEP, happenings, voices};
+use super::heard::Heard;
 use super::stream::MidiLikeStream;
 use super::vocab::Vocab;
-use super::writer::{Happening, Writer};
+use super::writer::Writer;
 use crate::encoding::{Continuation, EncodingError, Stream, Window};
 use crate::limits::ledger::{Ledger, Units};
 use crate::limits::{Limits, Placement};
@@ -37,72 +38,60 @@ pub(super) fn continuation(
         )));
     }
     let playing = |instrument| phrase.notes.iter().any(|note| note.instrument.index() == instrument);
-    let mut bounds = Bounds::answer(vocab, until, playing);
-    bounds.ledger = Some(Box::new(ledger(vocab, limits, from..until)?));
-    let Some(first) = bounds.next(from) else {
+    let bounds = Bounds::answer(vocab, until, ledger(vocab, limits, from..until)?, playing);
+    let heard = heard(vocab, phrase, limits.placement, window, from..until)?;
+    let mut stream = MidiLikeStream::new(Arc::clone(vocab));
+    let Some(first) = bounds.next(from, bounds.voices(vocab, |_| 0)) else {
         return Err(EncodingError::Limits("they leave no room for a note in the answer's place".into()));
     };
-    let heard = heard(vocab, phrase, limits.placement, window.from, from..until)?;
-    let from = if heard.is_empty() { first } else { from };
-    let ids = prompt(vocab, phrase, window.from, from)?;
-    let mut stream = MidiLikeStream::new(Arc::clone(vocab));
+    let first = heard.next().map_or(first, |heard| heard.min(first));
+    let ids = prompt(vocab, phrase, window.from, from..first)?;
     for &id in &ids {
         stream.step(id)?;
     }
     let ids = stream.shorten(&ids, max_ids);
-    stream.grammar.open(from, bounds, heard);
+    stream.grammar.open(first, bounds, heard);
     Ok(Continuation { ids, stream: Box::new(stream) })
 }
 
-/// The limits, in steps.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+/// The limits on the grid.
 fn ledger(vocab: &Vocab, limits: &Limits, steps: Range<u32>) -> Result<Ledger, EncodingError> {
     let resolution = f64::from(vocab.resolution());
-    let window =
-        Window { from: f64::from(steps.start) / resolution, until: f64::from(steps.end) / resolution };
-    let unit = |beats: f64| (beats * resolution + 0.5).floor() as u32;
-    Ledger::new(limits, window, &Units { unit: &unit, time: &|beats| beats, until: steps.end })
+    let beats = |step: u32| f64::from(step) / resolution;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let nearest = |beats: f64| (beats * resolution + 0.5).floor() as u32;
+    let units = Units { unit: &nearest, time: &|beats| beats, until: steps.end };
+    Ledger::new(limits, Window { from: beats(steps.start), until: beats(steps.end) }, &units)
 }
 
-/// What the phrase's notes do that sound along with an answer.
+/// What the phrase does inside the window, where it sounds along. The end of the
+/// window ends its notes.
 fn heard(
     vocab: &Vocab,
     phrase: &Score,
     placement: Placement,
-    from: f64,
+    window: Window,
     steps: Range<u32>,
-) -> Result<Vec<Happening>, EncodingError> {
+) -> Result<Heard, EncodingError> {
     if placement == Placement::After {
-        return Ok(Vec::new());
+        return Ok(Heard::default());
     }
-    // Those before the window are in the prompt.
-    let notes = phrase.notes.iter().filter(|note| phrase.beats(note.start) >= from).copied().collect();
+    let along = phrase.notes.iter().filter(|n| (window.from..window.until).contains(&phrase.beats(n.start)));
+    let notes = along.map(|&note| ended(phrase, note, window.until)).collect();
     let mut voices = voices(vocab, &Score { notes, ..Score::new(phrase.ticks_per_beat.max(1)) })?;
     for (_, notes) in &mut voices {
+        // A note that the grid moves before the window is heard at its beginning.
         notes.iter_mut().for_each(|note| note.start = note.start.max(steps.start));
-        notes.retain(|note| note.start < steps.end);
-        apart(notes);
     }
-    Ok(happenings(vocab, &voices))
+    let mut happenings = happenings(vocab, &voices);
+    happenings.retain(|happening| happening.at < steps.end);
+    Ok(Heard::new(happenings))
 }
 
-/// Ends notes where the next of their pitch begins; of those that begin together one
-/// is kept.
-fn apart(notes: &mut Vec<GridNote>) {
-    notes.sort_by_key(|note| (note.pitch, note.start));
-    notes.dedup_by_key(|note| (note.pitch, note.start));
-    for i in 1..notes.len() {
-        let (next, note) = (notes[i], &mut notes[i - 1]);
-        if next.pitch == note.pitch {
-            note.duration = note.duration.min(next.start - note.start);
-        }
-    }
-    notes.sort_by_key(|note| note.start);
-}
-
-/// The notes of a phrase that begin before the answer, ended and led in time to its
-/// beginning.
-fn prompt(vocab: &Vocab, phrase: &Score, before: f64, from: u32) -> Result<Vec<u32>, EncodingError> {
+/// The notes of a phrase that begin before the answer, ended at its beginning and led
+/// in time to the end of `silent`, where something happens again.
+fn prompt(vocab: &Vocab, phrase: &Score, before: f64, silent: Range<u32>) -> Result<Vec<u32>, EncodingError> {
+    let Range { start: from, end: reached } = silent;
     let oldest = from.saturating_sub(PAST * vocab.resolution());
     let notes = phrase.notes.iter().filter(|note| phrase.beats(note.start) < before);
     let notes = notes.map(|&note| ended(phrase, note, before)).collect();
@@ -113,13 +102,13 @@ fn prompt(vocab: &Vocab, phrase: &Score, before: f64, from: u32) -> Result<Vec<u
     }
     let mut happenings = happenings(vocab, &voices);
     let pause = PAUSE * vocab.resolution();
-    let first = happenings.first().map_or(from, |happening| happening.at);
-    let origin = if happenings.is_empty() { from } else { oldest.max(first.saturating_sub(pause)) };
+    let first = happenings.first().map_or(reached, |happening| happening.at);
+    let origin = if happenings.is_empty() { reached } else { oldest.max(first.saturating_sub(pause)) };
     happenings.iter_mut().for_each(|happening| happening.at -= origin);
     let mut writer = Writer::new(vocab, vocab.begin().into_iter().collect(), 0);
     let last = happenings.last().map_or(0, |happening| happening.at);
     happenings.into_iter().for_each(|happening| writer.take(happening));
-    writer.go((from - origin).min(last + pause));
+    writer.go((reached - origin).min(last + pause));
     Ok(writer.ids)
 }
 

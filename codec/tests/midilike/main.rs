@@ -3,6 +3,7 @@
 
 mod answers;
 mod canonical;
+mod limits;
 #[path = "../beat/random.rs"]
 mod random;
 mod shortening;
