@@ -18,6 +18,13 @@ const DRUM_CHANNEL: u8 = 9;
 /// [`MidiError`] where the bytes are no MIDI file, or one without a track, or
 /// reach past the ticks a [`Score`] can count.
 pub fn read(bytes: &[u8]) -> Result<Score, MidiError> {
+    let mut score = read_unordered(bytes)?;
+    order(&mut score.notes);
+    Ok(score)
+}
+
+/// What [`read`] gives, but for the notes: they come track by track.
+pub(crate) fn read_unordered(bytes: &[u8]) -> Result<Score, MidiError> {
     let (start, end) = midi_span(bytes)?;
     let file = &bytes[..end];
     let header = Header::read(file, start)?;
@@ -158,12 +165,18 @@ impl Reader {
         let mut tick = 0;
         let mut events = Events::new(body);
         loop {
-            let at = offset + events.position();
-            let Some((delta, event)) = events.next() else { break };
+            let at = events.position();
+            let (delta, event) = match events.quick() {
+                Some((delta, status, data)) => (delta, Event::Message { status, data }),
+                None => match events.next() {
+                    Some(next) => next,
+                    None => break,
+                },
+            };
             ticks += u64::from(delta) * self.grid.scale;
             tick = u32::try_from(ticks).map_err(|_| MidiError::TooLong {
                 track: number,
-                offset: at,
+                offset: offset + at,
                 tick: ticks,
             })?;
             match event {
@@ -215,7 +228,6 @@ impl Reader {
     fn finish(mut self) -> Score {
         self.borrow_programs();
         let mut score = self.score;
-        order(&mut score.notes);
         score.tempos.sort_by_key(|tempo| tempo.tick);
         score.meters.sort_by_key(|meter| meter.tick);
         keep_last(&mut score.tempos, |tempo| tempo.tick);
@@ -246,7 +258,7 @@ const FEW: usize = 64;
 
 /// Sorts notes as [`Score::normalize`] does, faster where tracks come one after
 /// another, each in its own order.
-fn order(notes: &mut Vec<Note>) {
+pub(crate) fn order(notes: &mut Vec<Note>) {
     if notes.len() < FEW {
         notes.sort_unstable_by_key(rank);
     } else if notes.is_sorted_by_key(|note| note.start) {
