@@ -1,9 +1,12 @@
 //! Files and folders: sorted walks, mirrored names, writes that are whole or not
 //! there at all.
 
+#[cfg(target_os = "linux")]
+mod unnamed;
+
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,43 +90,43 @@ pub fn ends_with(path: &Path, suffix: &str) -> bool {
 /// # Errors
 /// Names the file and why it cannot be read.
 pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    read_into(path, &mut bytes)?;
-    Ok(bytes)
+    let mut room = Vec::new();
+    let length = read_into(path, &mut room)?.len();
+    room.truncate(length);
+    Ok(room)
 }
 
-/// Reads a whole file of bounded size in place of what `bytes` holds.
+/// How much room a file is given at first.
+const ROOM: usize = 64 << 10;
+
+/// Reads a whole file of bounded size into room that other files have had before,
+/// and that grows as it has to.
 ///
 /// # Errors
 /// Names the file and why it cannot be read.
-pub fn read_into(path: &Path, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
+pub fn read_into<'a>(path: &Path, room: &'a mut Vec<u8>) -> anyhow::Result<&'a [u8]> {
     let place = || format!("cannot read {}", path.display());
-    bytes.clear();
     let mut file = fs::File::open(path).with_context(place)?;
-    let meta = file.metadata().with_context(place)?;
-    if meta.is_dir() {
-        bail!("{} is a folder; name a file", path.display());
+    let mut length = 0;
+    // What a file says of its length is one more question, and not always true.
+    loop {
+        if length == room.len() {
+            room.resize((2 * length).max(ROOM), 0);
+        }
+        match file.read(&mut room[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {
+                bail!("{} is a folder; name a file", path.display())
+            }
+            Err(error) => return Err(error).with_context(place),
+        }
+        if length as u64 > MAX_FILE_BYTES {
+            bail!("{} has {length} bytes or more; more than {MAX_FILE_BYTES} are not read", path.display());
+        }
     }
-    let too_long = |found: u64| {
-        let most = MAX_FILE_BYTES;
-        format!("{} has {found} bytes or more; more than {most} are not read", path.display())
-    };
-    if meta.len() > MAX_FILE_BYTES {
-        bail!(too_long(meta.len()));
-    }
-    let length = usize::try_from(meta.len()).unwrap_or_default();
-    bytes.resize(length, 0);
-    let whole = length > 0 && file.read_exact(bytes).is_ok();
-    if !whole {
-        // It has become shorter, or is no plain file and does not tell its length.
-        bytes.clear();
-        file.rewind().or_else(|error| if length == 0 { Ok(()) } else { Err(error) }).with_context(place)?;
-        file.take(MAX_FILE_BYTES + 1).read_to_end(bytes).with_context(place)?;
-    }
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        bail!(too_long(bytes.len() as u64));
-    }
-    Ok(())
+    Ok(&room[..length])
 }
 
 /// When a written file is safe.
@@ -162,6 +165,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// # Errors
 /// Names the file that cannot be written.
 pub fn write_safe(path: &Path, bytes: &[u8], safe: Safe) -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    if safe == Safe::FromKilling && unnamed::write(path, bytes).is_ok() {
+        return Ok(());
+    }
     let temporary = beside(path);
     let written = create(&temporary)
         .and_then(|mut file| {
@@ -179,7 +186,7 @@ pub fn write_safe(path: &Path, bytes: &[u8], safe: Safe) -> anyhow::Result<()> {
 /// Creates a file, and its folder if that is what is missing.
 fn create(path: &Path) -> std::io::Result<fs::File> {
     fs::File::create(path).or_else(|error| match path.parent() {
-        Some(folder) if error.kind() == std::io::ErrorKind::NotFound => {
+        Some(folder) if error.kind() == ErrorKind::NotFound => {
             fs::create_dir_all(folder)?;
             fs::File::create(path)
         }
@@ -217,4 +224,38 @@ pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes
         .into_iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_makes_the_folder_and_replaces_the_file_and_leaves_nothing_else() -> anyhow::Result<()> {
+        let root = tempfile::tempdir()?;
+        let path = root.path().join("a/b/song.ids");
+        for safe in [Safe::FromKilling, Safe::FromPowerCuts, Safe::FromKilling] {
+            for bytes in [&b"1 16 2"[..], b"", b"longer than it was before"] {
+                write_safe(&path, bytes, safe)?;
+                assert_eq!(fs::read(&path)?, bytes, "{safe:?}");
+                assert_eq!(walk(root.path(), &|_| true)?, [Path::new("a/b/song.ids")]);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_read_gives_the_file_and_nothing_of_the_one_before() -> anyhow::Result<()> {
+        let root = tempfile::tempdir()?;
+        let path = root.path().join("file");
+        let mut room = Vec::new();
+        for length in [ROOM + 1, 3, 0, ROOM, 5 * ROOM] {
+            let bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
+            fs::write(&path, &bytes)?;
+            assert_eq!(read_into(&path, &mut room)?, bytes, "{length} bytes");
+            assert_eq!(read(&path)?, bytes, "{length} bytes");
+        }
+        assert!(read(root.path()).is_err_and(|error| error.to_string().contains("is a folder")));
+        Ok(())
+    }
 }

@@ -3,7 +3,8 @@
 
 use continuo_codec::limits::{Density, Limits, Placement, Rhythm, Scale};
 use continuo_codec::{
-    Anticipation, Beat, Encoding, IdSet, MidiLike, Score, Text, Window, anticipation, midi, midilike, text,
+    Anticipation, Beat, Encoding, IdSet, MidiLike, Score, Text, Window, anticipation, beat, midi, midilike,
+    text,
 };
 
 /// Ids of an input that are looked at: a grammar is asked before each, and the
@@ -24,7 +25,9 @@ pub fn midi(bytes: &[u8]) {
     }
     let _ = anticipation::encode_midi(bytes);
     let _ = midilike::encode_midi(bytes);
-    let Ok(score) = midi::read(bytes) else { return };
+    let spelled = beat::encode_midi(bytes).ok().map(|spelled| spelled.ids);
+    let Ok(score) = midi::read(bytes) else { return assert_eq!(spelled, None) };
+    assert_eq!(spelled, Beat.encode(&score).ok());
     let written = midi::write(&score);
     let again = midi::read(&written).expect("what was written is a MIDI file");
     assert_eq!(midi::write(&again), written);

@@ -105,7 +105,7 @@ pub mod vocab;
 mod writer;
 
 pub use edit::{chunks, scale_velocity, transpose};
-pub use encode::{Losses, encode_counted};
+pub use encode::{Losses, SpellError, Spelled, encode_counted, encode_midi};
 pub use vocab::{VERSION, VOCAB_SIZE};
 
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};

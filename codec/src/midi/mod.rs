@@ -25,6 +25,7 @@ mod read;
 mod write;
 
 pub use read::read;
+pub(crate) use read::{order, read_unordered};
 pub use write::{Track, write, write_tracks};
 
 /// Why bytes cannot be read as a MIDI file. Offsets count bytes from the start of

@@ -18,6 +18,13 @@ const DRUM_CHANNEL: u8 = 9;
 /// [`MidiError`] where the bytes are no MIDI file, or one without a track, or
 /// reach past the ticks a [`Score`] can count.
 pub fn read(bytes: &[u8]) -> Result<Score, MidiError> {
+    let mut score = read_unordered(bytes)?;
+    order(&mut score.notes);
+    Ok(score)
+}
+
+/// What [`read`] gives, but for the notes: they come track by track.
+pub(crate) fn read_unordered(bytes: &[u8]) -> Result<Score, MidiError> {
     let (start, end) = midi_span(bytes)?;
     let file = &bytes[..end];
     let header = Header::read(file, start)?;
@@ -157,15 +164,23 @@ impl Reader {
         let mut ticks = 0_u64;
         let mut tick = 0;
         let mut events = Events::new(body);
+        let scale = self.grid.scale;
         loop {
-            let at = offset + events.position();
+            let at = events.position();
+            let later = |ticks: &mut u64, delta: u32| {
+                *ticks += u64::from(delta) * scale;
+                let offset = offset + at;
+                u32::try_from(*ticks).map_err(|_| MidiError::TooLong { track: number, offset, tick: *ticks })
+            };
+            // Two loops in one: what nearly all events are need not be told apart
+            // from what the others may be.
+            if let Some((delta, status, data)) = events.quick() {
+                tick = later(&mut ticks, delta)?;
+                self.message(&mut players, tick, status, data);
+                continue;
+            }
             let Some((delta, event)) = events.next() else { break };
-            ticks += u64::from(delta) * self.grid.scale;
-            tick = u32::try_from(ticks).map_err(|_| MidiError::TooLong {
-                track: number,
-                offset: at,
-                tick: ticks,
-            })?;
+            tick = later(&mut ticks, delta)?;
             match event {
                 Event::Message { status, data } => self.message(&mut players, tick, status, data),
                 Event::Tempo(micros_per_beat) => self.tempo(Tempo { tick, micros_per_beat }),
@@ -215,7 +230,6 @@ impl Reader {
     fn finish(mut self) -> Score {
         self.borrow_programs();
         let mut score = self.score;
-        order(&mut score.notes);
         score.tempos.sort_by_key(|tempo| tempo.tick);
         score.meters.sort_by_key(|meter| meter.tick);
         keep_last(&mut score.tempos, |tempo| tempo.tick);
@@ -246,7 +260,7 @@ const FEW: usize = 64;
 
 /// Sorts notes as [`Score::normalize`] does, faster where tracks come one after
 /// another, each in its own order.
-fn order(notes: &mut Vec<Note>) {
+pub(crate) fn order(notes: &mut Vec<Note>) {
     if notes.len() < FEW {
         notes.sort_unstable_by_key(rank);
     } else if notes.is_sorted_by_key(|note| note.start) {

@@ -19,6 +19,16 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The fixtures, and the corpus of the folder that `CONTINUO_SHARED` names.
+pub(crate) fn midi_files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), &mut found);
+    if let Some(shared) = std::env::var_os("CONTINUO_SHARED") {
+        files(&Path::new(&shared).join("corpus"), &mut found);
+    }
+    found
+}
+
 #[derive(Debug, Default)]
 struct Figures {
     notes: usize,

@@ -7,4 +7,5 @@ mod files;
 mod random;
 mod scores;
 mod shortening;
+mod spelled;
 mod training;

@@ -157,8 +157,8 @@ impl Work<'_> {
                 self.places.input.join(other).display()
             )));
         }
-        files::read_into(&self.places.input.join(file), &mut buffers.from).map_err(told)?;
-        let tally = (self.direction.convert)(&buffers.from, &mut buffers.to)?;
+        let from = files::read_into(&self.places.input.join(file), &mut buffers.from).map_err(told)?;
+        let tally = (self.direction.convert)(from, &mut buffers.to)?;
         files::write_safe(to, &buffers.to, Safe::FromKilling).map_err(told)?;
         Ok(tally)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use continuo_codec::beat::{self, Losses};
+use continuo_codec::beat::{self, Losses, SpellError};
 use continuo_codec::text::{self, TextInstrument};
 use continuo_codec::{Encoding as _, MidiLike, anticipation, midi};
 
@@ -115,10 +115,12 @@ fn encode_text(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
 }
 
 fn encode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
-    let score = midi::read(bytes)?;
-    let (ids, losses) = beat::encode_counted(&score).map_err(Refusal::new)?;
-    write_ids(&ids, to);
-    Ok(Tally { notes: score.notes.len(), losses })
+    let spelled = beat::encode_midi(bytes).map_err(|error| match error {
+        SpellError::Midi(error) => error.into(),
+        SpellError::Encoding(error) => Refusal::new(error),
+    })?;
+    write_ids(&spelled.ids, to);
+    Ok(Tally { notes: spelled.notes, losses: spelled.losses })
 }
 
 const fn decode_text(instrument: TextInstrument) -> Convert {
