@@ -18,7 +18,6 @@ impl Grid {
     }
 
     /// The nearest step, the later of two that are equally near.
-    #[expect(clippy::cast_possible_truncation, reason = "the quotient is below 2^38")]
     pub(super) const fn step(self, ticks: u32) -> u64 {
         let doubled = 2 * STEPS_PER_BEAT as u64;
         let dividend = ticks as u64 * doubled + self.ticks_per_beat;
