@@ -160,7 +160,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a whole file as [`write`] does, as safely as it is worth.
+/// Writes a whole file as [`write()`] does, as safely as it is worth.
 ///
 /// # Errors
 /// Names the file that cannot be written.

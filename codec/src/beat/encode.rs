@@ -69,7 +69,7 @@ pub enum SpellError {
 }
 
 /// Spells a MIDI file: what [`encode_counted`] gives for what [`midi::read`]
-/// reads, in less time, as notes are sorted where they fall on the grid only.
+/// reads. Notes are sorted once, where they fall on the grid.
 ///
 /// # Errors
 /// Those of the two functions.

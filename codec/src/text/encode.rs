@@ -115,21 +115,39 @@ struct Finished {
 /// Channels by pitches.
 const PLACES: usize = 16 * 128;
 
+/// No note.
+const NONE: usize = usize::MAX;
+
+/// A note that sounds, and the next of its channel and pitch.
+struct Open {
+    start: u64,
+    velocity: u8,
+    next: usize,
+}
+
+/// Open notes of a channel and pitch, the oldest first.
+#[derive(Clone, Copy)]
+struct Queue {
+    first: usize,
+    last: usize,
+}
+
+const EMPTY: Queue = Queue { first: NONE, last: NONE };
+
 /// Finished notes by instrument.
 struct Instruments {
     notes: Vec<Vec<Finished>>,
     /// Which of them a program, channel and track play.
     places: HashMap<(u8, u8, usize), usize>,
-    /// The track's open notes by channel and pitch, oldest first: tick, velocity.
-    open: Vec<Vec<(u64, u8)>>,
-    /// Those of them that are not empty, and maybe others.
-    touched: Vec<usize>,
+    /// All notes of the track that is read.
+    begun: Vec<Open>,
+    queues: Box<[Queue; PLACES]>,
 }
 
 impl Default for Instruments {
     fn default() -> Self {
-        let open = (0..PLACES).map(|_| Vec::new()).collect();
-        Self { notes: Vec::new(), places: HashMap::new(), open, touched: Vec::new() }
+        let (notes, places) = (Vec::new(), HashMap::new());
+        Self { notes, places, begun: Vec::new(), queues: Box::new([EMPTY; PLACES]) }
     }
 }
 
@@ -137,6 +155,8 @@ impl Default for Instruments {
 #[derive(Clone, Copy, Default)]
 struct Channel {
     program: u8,
+    /// Whether it has notes.
+    used: bool,
     /// Where the notes of its program go, once that is known.
     instrument: Option<usize>,
 }
@@ -147,14 +167,12 @@ impl Instruments {
         for event in track {
             match event.kind {
                 Kind::Program { channel, program } => {
-                    channels[usize::from(channel & 15)] = Channel { program, instrument: None };
+                    let state = &mut channels[usize::from(channel & 15)];
+                    (state.program, state.instrument) = (program, None);
                 }
                 Kind::On { channel, pitch, velocity } => {
-                    let place = place(channel, pitch);
-                    if self.open[place].is_empty() {
-                        self.touched.push(place);
-                    }
-                    self.open[place].push((event.tick, velocity));
+                    channels[usize::from(channel & 15)].used = true;
+                    self.on(channel, pitch, Open { start: event.tick, velocity, next: NONE });
                 }
                 Kind::Off { channel, pitch } => {
                     let state = &mut channels[usize::from(channel & 15)];
@@ -163,29 +181,45 @@ impl Instruments {
                 _ => {}
             }
         }
-        for place in self.touched.drain(..) {
-            self.open[place].clear();
+        self.begun.clear();
+        let used = self.queues.chunks_mut(128).zip(channels).filter(|(_, channel)| channel.used);
+        used.for_each(|(queues, _)| queues.fill(EMPTY));
+    }
+
+    fn on(&mut self, channel: u8, pitch: u8, note: Open) {
+        let queue = &mut self.queues[place(channel, pitch)];
+        let index = self.begun.len();
+        if queue.first == NONE {
+            queue.first = index;
+        } else if let Some(last) = self.begun.get_mut(queue.last) {
+            last.next = index;
         }
+        queue.last = index;
+        self.begun.push(note);
     }
 
     /// Ends the open notes of a pitch. Those that begin on the same tick stay open
     /// if there are others, else they are lost.
     fn off(&mut self, number: usize, channel: u8, pitch: u8, end: u64, state: &mut Channel) {
-        let open = &mut self.open[place(channel, pitch)];
-        // Ticks ascend, so those that stay are the last.
-        let closed = open.partition_point(|&(start, _)| start < end);
-        if closed == 0 {
-            open.clear();
+        let queue = &mut self.queues[place(channel, pitch)];
+        // Ticks ascend, so those of the same tick are the last.
+        let Some(oldest) = self.begun.get(queue.first).filter(|note| note.start < end) else {
+            queue.first = NONE;
             return;
-        }
+        };
         let index = *state.instrument.get_or_insert_with(|| {
             *self.places.entry((state.program, channel, number)).or_insert_with(|| {
                 self.notes.push(Vec::new());
                 self.notes.len() - 1
             })
         });
-        let finished = |(start, velocity)| Finished { pitch, velocity, start, end };
-        self.notes[index].extend(open.drain(..closed).map(finished));
+        let mut ended = Some(oldest);
+        while let Some(note) = ended {
+            let Open { start, velocity, next } = *note;
+            self.notes[index].push(Finished { pitch, velocity, start, end });
+            queue.first = next;
+            ended = self.begun.get(next).filter(|note| note.start < end);
+        }
     }
 }
 

@@ -4,21 +4,28 @@ use std::fmt::Write as _;
 
 /// Appends a note as text, after a space where it is not the first.
 pub(super) fn spell(text: &mut String, pitch: u8, start: f64, duration: f64, velocity: u8) {
+    let Some((from, length)) = hundredths(start).zip(hundredths(duration)) else {
+        return spell_slowly(text, pitch, start, duration, velocity);
+    };
+    // From its end to its beginning, as digits come.
+    let mut note = Backwards::default();
+    note.bytes(b"0.");
+    note.integer(velocity.into());
+    note.bytes(b"_");
+    note.hundredths(length);
+    note.bytes(b"_");
+    note.hundredths(from);
+    note.bytes(b"_");
+    note.integer(pitch.into());
+    if !text.is_empty() {
+        note.bytes(b" ");
+    }
+    text.push_str(note.as_str());
+}
+
+fn spell_slowly(text: &mut String, pitch: u8, start: f64, duration: f64, velocity: u8) {
     if !text.is_empty() {
         text.push(' ');
-    }
-    let mut digits = Digits::default();
-    if let (Some(start), Some(duration)) = (hundredths(start), hundredths(duration)) {
-        digits.integer(pitch.into());
-        digits.byte(b'_');
-        digits.hundredths(start);
-        digits.byte(b'_');
-        digits.hundredths(duration);
-        digits.byte(b'_');
-        digits.integer(velocity.into());
-        text.push_str(digits.as_str());
-        text.push_str(".0");
-        return;
     }
     let _ = write!(text, "{pitch}_");
     number(text, start);
@@ -35,72 +42,79 @@ pub(super) fn number(text: &mut String, seconds: f64) {
     }
 }
 
-/// A number rounded to whole hundredths, where plain arithmetic is exact enough
-/// to tell which: far from the middle between two.
+/// A number rounded to whole hundredths, an exact middle to the even one, as
+/// formatting to two decimals does; `None` where it is negative or large.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "what is cast is whole, not negative, and below 10^9"
+    reason = "what is cast is below 10^9 and not negative"
 )]
 fn hundredths(seconds: f64) -> Option<u32> {
     let scaled = seconds * 100.0;
     if !(seconds.is_sign_positive() && scaled < 1e9) {
         return None;
     }
-    let below = scaled.floor();
-    let above_half = scaled - below - 0.5;
-    // The product is off by 2^-24 at most.
-    (above_half.abs() > 1e-6).then_some(below as u32 + u32::from(above_half > 0.0))
+    let below = scaled as u32;
+    let middle = f64::from(below) + 0.5;
+    let mut beyond = scaled - middle;
+    // The product is off by 2^-24 at most. Where that matters it is taken exactly.
+    if beyond.abs() < 1e-6 {
+        beyond = seconds.mul_add(100.0, -middle);
+    }
+    Some(below + u32::from(beyond > 0.0 || (beyond == 0.0 && below % 2 == 1)))
 }
 
-/// The longest note that is spelled at once: two numbers of seven digits and a
-/// half, two of three digits, and what is between.
+/// The longest note that is spelled at once: two numbers of ten characters, two
+/// of three, and seven between.
 const WIDEST: usize = 40;
 
-/// A note's text in the making.
-struct Digits {
-    bytes: [u8; WIDEST],
-    length: usize,
+/// A note's text, written from its end.
+struct Backwards {
+    text: [u8; WIDEST],
+    /// Where it begins so far.
+    begin: usize,
 }
 
-impl Default for Digits {
+impl Default for Backwards {
     fn default() -> Self {
-        Self { bytes: [0; WIDEST], length: 0 }
+        Self { text: [0; WIDEST], begin: WIDEST }
     }
 }
 
-impl Digits {
+impl Backwards {
     fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        std::str::from_utf8(&self.text[self.begin..]).unwrap_or_default()
     }
 
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
-    }
-
-    fn digit(&mut self, digit: u32) {
-        self.byte(b"0123456789"[(digit % 10) as usize]);
-    }
-
-    fn integer(&mut self, number: u32) {
-        let mut unit = 1;
-        while number / unit >= 10 {
-            unit *= 10;
+    /// Bytes that are backwards too.
+    fn bytes(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.begin -= 1;
+            self.text[self.begin] = byte;
         }
-        while unit > 0 {
-            self.digit(number / unit);
-            unit /= 10;
+    }
+
+    fn digit(&mut self, number: u32) {
+        self.bytes(&[b"0123456789"[(number % 10) as usize]]);
+    }
+
+    fn integer(&mut self, mut number: u32) {
+        loop {
+            self.digit(number);
+            number /= 10;
+            if number == 0 {
+                return;
+            }
         }
     }
 
     fn hundredths(&mut self, number: u32) {
-        self.integer(number / 100);
-        self.byte(b'.');
-        self.digit(number / 10);
         if !number.is_multiple_of(10) {
             self.digit(number);
         }
+        self.digit(number / 10);
+        self.bytes(b".");
+        self.integer(number / 100);
     }
 }
 

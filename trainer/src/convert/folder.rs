@@ -132,36 +132,39 @@ impl Work<'_> {
             return;
         }
         let to = self.places.output.join(mirrored(file, self.direction));
+        if let Some(other) = self.twins.get(&place) {
+            return self.refuse(place, twin(&to, &self.places.input.join(other)), fates);
+        }
         if !self.fresh && !self.places.force && is_finished(&to) {
             fates.skipped += 1;
             return;
         }
-        match self.convert(place, file, &to, buffers) {
+        match self.convert(file, &to, buffers) {
             Ok(tally) => {
                 fates.converted += 1;
                 fates.tally.add(tally);
             }
-            Err(refusal) => {
-                fates.refused.push((place, refusal));
-                self.stop.fetch_or(self.places.fail_fast, Ordering::Relaxed);
-            }
+            Err(refusal) => self.refuse(place, refusal, fates),
         }
     }
 
-    fn convert(&self, place: usize, file: &Path, to: &Path, buffers: &mut Buffers) -> Result<Tally, Refusal> {
+    fn refuse(&self, place: usize, refusal: Refusal, fates: &mut Fates) {
+        fates.refused.push((place, refusal));
+        self.stop.fetch_or(self.places.fail_fast, Ordering::Relaxed);
+    }
+
+    fn convert(&self, file: &Path, to: &Path, buffers: &mut Buffers) -> Result<Tally, Refusal> {
         let told = |error: anyhow::Error| Refusal::new(format_args!("{error:#}"));
-        if let Some(other) = self.twins.get(&place) {
-            return Err(Refusal::new(format_args!(
-                "it would be written to {}, as {} is; rename one of them",
-                to.display(),
-                self.places.input.join(other).display()
-            )));
-        }
         let from = files::read_into(&self.places.input.join(file), &mut buffers.from).map_err(told)?;
         let tally = (self.direction.convert)(from, &mut buffers.to)?;
         files::write_safe(to, &buffers.to, Safe::FromKilling).map_err(told)?;
         Ok(tally)
     }
+}
+
+fn twin(to: &Path, other: &Path) -> Refusal {
+    let (to, other) = (to.display(), other.display());
+    Refusal::new(format_args!("it would be written to {to}, as {other} is; rename one of them"))
 }
 
 /// Whether a file is there and needs no second try. Outputs are moved into place

@@ -110,8 +110,7 @@ pub(super) const fn spelling(encoding: EncodingName) -> Spelling {
 
 fn encode_text(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
     *to = text::encode_midi(bytes)?.into_bytes();
-    let spaces = to.iter().filter(|&&byte| byte == b' ').count();
-    Ok(Tally { notes: if to.is_empty() { 0 } else { spaces + 1 }, losses: Losses::default() })
+    Ok(Tally::default())
 }
 
 fn encode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {

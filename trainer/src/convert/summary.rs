@@ -50,7 +50,9 @@ pub(super) fn finish(places: &Places, found: &[PathBuf], mut fates: Fates) -> an
 }
 
 const fn how_to_go_on(places: &Places) -> &'static str {
-    if places.force {
+    if places.fail_fast {
+        "the same command goes on, past what is refused without --fail-fast"
+    } else if places.force {
         "the same command begins again, as --force asks; without --force only what OUT lacks is made"
     } else {
         "the same command goes on"

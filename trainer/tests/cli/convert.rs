@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use continuo_codec::midi::{self, Track};
+use continuo_codec::midi;
 use continuo_codec::{Instrument, Note, Score};
 
 use super::{check, files_below, melody, write_midi};
@@ -36,7 +36,121 @@ fn a_golden_folder_becomes_its_golden_texts_byte_for_byte() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(line["offset"].is_u64() && line["reason"].is_string() && line["file"].is_string(), "{line}");
     }
-    assert!(said.contains("refused"), "{said}");
+    assert!(said.contains("refused files are listed in refused.jsonl"), "{said}");
+    // Without a report, that there could be one is told.
+    let said = check(folder.path(), &["encode", input.to_str().unwrap(), "out", "--keep-going"], 1);
+    assert!(said.contains("--report FILE.jsonl"), "{said}");
+}
+
+#[test]
+fn the_first_refusal_ends_a_run_that_fails_fast() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("in")).unwrap();
+    fs::write(root.join("in/a.mid"), "not music").unwrap();
+    write_midi(&root.join("in/b.mid"), &melody(1, 8));
+    for option in ["--fail-fast", "--no-keep-going"] {
+        let said = check(root, &["encode", "in", "out", option, "--jobs", "1"], 1);
+        assert!(
+            said.contains("1 refused, 1 left; the same command goes on, past what is refused without"),
+            "{said}"
+        );
+        assert!(!root.join("out/b.txt").exists());
+    }
+    check(root, &["encode", "in", "out", "--fail-fast", "--keep-going"], 2);
+    let said = check(root, &["encode", "in", "out"], 1);
+    assert!(said.contains("1 converted, 0 there already, 1 refused"), "{said}");
+    assert!(root.join("out/b.txt").exists());
+}
+
+#[test]
+fn two_names_never_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (seed, name) in ["song.midi", "song.MID", "song.mid", "other.Midi"].iter().enumerate() {
+        write_midi(&root.join("in").join(name), &melody(u32::try_from(seed).unwrap(), 8));
+    }
+    let arguments = ["encode", "in", "out", "--encoding", "beat", "--report", "refused.jsonl"];
+    let said = check(root, &arguments, 1);
+    assert!(said.contains("2 converted, 0 there already, 2 refused"), "{said}");
+    assert!(said.contains("as in/song.mid is; rename one"), "{said}");
+    assert_eq!(files_below(&root.join("out")), ["other.ids", "song.ids"].map(PathBuf::from));
+    let report = fs::read_to_string(root.join("refused.jsonl")).unwrap();
+    let named = |name: &str| report.lines().any(|line| line.contains(&format!("\"file\":\"{name}\"")));
+    assert!(named("in/song.MID") && named("in/song.midi"), "{report}");
+    // And they stay refused when the other is there already.
+    let said = check(root, &arguments, 1);
+    assert!(said.contains("0 converted, 2 there already, 2 refused"), "{said}");
+    // The one whose name ends as it should is the one that was taken.
+    check(root, &["encode", "in/song.mid", "single.ids", "--encoding", "beat"], 0);
+    let ids = |path: &str| fs::read(root.join(path)).unwrap();
+    assert_eq!(ids("out/song.ids"), ids("single.ids"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf_8_stay_apart() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for byte in [0xfe, 0xff] {
+        let name = [b'a', byte, b'.', b'm', b'i', b'd'];
+        write_midi(&root.join("in").join(std::ffi::OsStr::from_bytes(&name)), &melody(byte.into(), 8));
+    }
+    let said = check(root, &["encode", "in", "out"], 0);
+    assert!(said.contains("2 converted"), "{said}");
+    assert_eq!(files_below(&root.join("out")).len(), 2);
+}
+
+#[test]
+fn what_a_killed_run_left_is_cleared_away_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    write_midi(&root.join("in/deep/b.mid"), &melody(2, 8));
+    check(root, &["encode", "in", "expected"], 0);
+    fs::create_dir_all(root.join("out/deep")).unwrap();
+    // A lock that nobody holds, a file half written, and one that a power cut emptied.
+    fs::write(root.join("out/.continuo-lock"), "").unwrap();
+    fs::write(root.join("out/deep/.continuo-4000000-7.tmp"), "60_0.0_").unwrap();
+    fs::write(root.join("out/a.txt"), "").unwrap();
+    let said = check(root, &["encode", "in", "out"], 0);
+    assert!(said.contains("2 converted"), "{said}");
+    assert_eq!(files_below(&root.join("out")), files_below(&root.join("expected")));
+    assert_eq!(fs::read(root.join("out/a.txt")).unwrap(), fs::read(root.join("expected/a.txt")).unwrap());
+}
+
+#[test]
+fn the_unfinished_files_of_a_run_that_lives_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    fs::create_dir_all(root.join("out")).unwrap();
+    let lock = fs::File::create(root.join("out/.continuo-lock")).unwrap();
+    lock.lock_shared().unwrap();
+    fs::write(root.join("out/.continuo-4000000-7.tmp"), "60_0.0_").unwrap();
+    check(root, &["encode", "in", "out"], 0);
+    assert!(root.join("out/.continuo-4000000-7.tmp").exists());
+    assert!(root.join("out/.continuo-lock").exists());
+}
+
+#[test]
+fn what_beat_does_not_keep_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut score = melody(1, 10);
+    let mut doubled = score.notes[0];
+    // A tick later, too short for a step, and again longer than any duration.
+    (doubled.start, doubled.duration, doubled.pitch) = (1, 1, 20);
+    score.notes.push(doubled);
+    (doubled.start, doubled.duration) = (2, 40 * 480);
+    score.notes.push(doubled);
+    score.normalize();
+    write_midi(&root.join("in/a.mid"), &score);
+    let said = check(root, &["encode", "in", "out", "--encoding", "beat"], 0);
+    let expected =
+        "12 notes; 1 doubled another at one grid point, 1 lengthened to the shortest, 1 cut to the longest";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]
@@ -147,60 +261,6 @@ fn anticipation_and_midilike_ids_are_those_of_the_golden_files() {
     check(root, &["encode", "chord.mid", "m.ids", "--encoding", "midilike"], 0);
     let expected = "512 64 282 68 279 71 277 299 192 196 199 76 284 295 204 491 78 260 293 206";
     assert_eq!(fs::read_to_string(root.join("m.ids")).unwrap(), expected);
-}
-
-#[test]
-fn a_run_stops_at_the_first_refusal_if_asked_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    for number in 0..40 {
-        fs::create_dir_all(root.join("in")).unwrap();
-        fs::write(root.join(format!("in/{number}.mid")), "no music").unwrap();
-    }
-    let said = check(root, &["encode", "in", "out", "--fail-fast", "--jobs", "1"], 1);
-    assert!(said.contains("39 left"), "{said}");
-    let said = check(root, &["encode", "in", "out", "--keep-going"], 1);
-    assert!(said.contains("40 refused") && said.contains("... and 20 more"), "{said}");
-    check(root, &["encode", "in", "out", "--keep-going", "--fail-fast"], 2);
-}
-
-#[test]
-fn two_files_never_become_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    write_midi(&root.join("in/a.mid"), &melody(1, 8));
-    write_midi(&root.join("in/a.midi"), &melody(2, 8));
-    let said = check(root, &["encode", "in", "out", "--encoding", "beat"], 1);
-    assert!(said.contains("a.midi") && said.contains("rename one of them"), "{said}");
-    assert_eq!(files_below(&root.join("out")), [PathBuf::from("a.ids")]);
-}
-
-#[test]
-fn what_a_killed_run_left_is_swept_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    write_midi(&root.join("in/a.mid"), &melody(1, 8));
-    fs::create_dir(root.join("out")).unwrap();
-    fs::write(root.join("out/.continuo-lock"), "").unwrap();
-    fs::write(root.join("out/.continuo-77-1.tmp"), "half").unwrap();
-    check(root, &["encode", "in", "out"], 0);
-    assert_eq!(files_below(&root.join("out")), [PathBuf::from("a.txt")]);
-}
-
-#[test]
-fn notes_the_grid_doubles_are_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    let mut song = melody(1, 8);
-    let first = song.notes[0];
-    // A tick later: the same step, the same pitch.
-    song.notes.push(Note { start: first.start + 1, ..first });
-    let track = |notes| Track { name: String::new(), notes };
-    let twice = midi::write_tracks(&song, &[track(song.notes[..8].to_vec()), track(vec![song.notes[8]])]);
-    fs::create_dir(root.join("in")).unwrap();
-    fs::write(root.join("in/a.mid"), twice).unwrap();
-    let said = check(root, &["encode", "in", "out", "--encoding", "beat"], 0);
-    assert!(said.contains("9 notes; 1 doubled another at one grid point"), "{said}");
 }
 
 #[test]
