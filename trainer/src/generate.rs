@@ -64,9 +64,6 @@ pub struct GenerateArgs {
     /// Another number, another answer (the plugin knows those to 9999)
     #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
-    /// What the notes are held to.
-    #[command(flatten)]
-    pub limits: LimitArgs,
     /// A model folder in place of the built-in model
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
@@ -76,6 +73,9 @@ pub struct GenerateArgs {
     /// Print one JSON object about the answer
     #[arg(long)]
     pub json: bool,
+    /// What the notes are held to.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
