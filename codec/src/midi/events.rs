@@ -69,7 +69,7 @@ impl<'a> Events<'a> {
 
     /// The pause in ticks and the event after it; `None` where the track ends or
     /// cannot be read any further.
-    #[inline(never)]
+    #[inline]
     pub(super) fn next(&mut self) -> Option<(u32, Event)> {
         // The usual pause is one byte long.
         let (delta, at) = match self.body.get(self.at) {

@@ -164,23 +164,21 @@ impl Reader {
         let mut ticks = 0_u64;
         let mut tick = 0;
         let mut events = Events::new(body);
-        let scale = self.grid.scale;
         loop {
             let at = events.position();
-            let later = |ticks: &mut u64, delta: u32| {
-                *ticks += u64::from(delta) * scale;
-                let offset = offset + at;
-                u32::try_from(*ticks).map_err(|_| MidiError::TooLong { track: number, offset, tick: *ticks })
+            let (delta, event) = match events.quick() {
+                Some((delta, status, data)) => (delta, Event::Message { status, data }),
+                None => match events.next() {
+                    Some(next) => next,
+                    None => break,
+                },
             };
-            // Two loops in one: what nearly all events are need not be told apart
-            // from what the others may be.
-            if let Some((delta, status, data)) = events.quick() {
-                tick = later(&mut ticks, delta)?;
-                self.message(&mut players, tick, status, data);
-                continue;
-            }
-            let Some((delta, event)) = events.next() else { break };
-            tick = later(&mut ticks, delta)?;
+            ticks += u64::from(delta) * self.grid.scale;
+            tick = u32::try_from(ticks).map_err(|_| MidiError::TooLong {
+                track: number,
+                offset: offset + at,
+                tick: ticks,
+            })?;
             match event {
                 Event::Message { status, data } => self.message(&mut players, tick, status, data),
                 Event::Tempo(micros_per_beat) => self.tempo(Tempo { tick, micros_per_beat }),
