@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use clap::Args;
 use continuo_codec::Score;
-use continuo_codec::limits::{Density, Limits, Placement, Rhythm, Scale};
+use continuo_codec::limits::{Density, Limits, Placement, Rhythm, Scale, natural};
 use continuo_engine::Window;
 
 use crate::bars;
@@ -86,16 +86,7 @@ fn pitch(text: &str) -> Option<u8> {
         return (number < 128).then_some(number);
     }
     let mut letters = text.chars();
-    let natural = match letters.next()?.to_ascii_uppercase() {
-        'C' => 0,
-        'D' => 2,
-        'E' => 4,
-        'F' => 5,
-        'G' => 7,
-        'A' => 9,
-        'B' => 11,
-        _ => return None,
-    };
+    let natural = i32::from(natural(letters.next()?)?);
     let rest = letters.as_str();
     let (shift, octave) = match rest.strip_prefix('#') {
         Some(octave) => (1, octave),

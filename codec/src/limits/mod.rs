@@ -18,7 +18,7 @@ mod scale;
 use std::ops::RangeInclusive;
 
 pub use rhythm::{Beat as RhythmBeat, Rhythm};
-pub use scale::{Scale, ScaleError};
+pub use scale::{Scale, ScaleError, natural};
 
 /// Limits on an answer's notes. [`Limits::default`] has none.
 ///

@@ -71,10 +71,10 @@ impl FromStr for Scale {
     }
 }
 
-fn parse(name: &str) -> Option<Scale> {
-    let name = name.trim();
-    let mut rest = name.chars();
-    let mut tonic = match rest.next()?.to_ascii_uppercase() {
+/// The pitch class of a note's letter, in capitals or not: 0 for C to 11 for B.
+#[must_use]
+pub const fn natural(letter: char) -> Option<u8> {
+    Some(match letter.to_ascii_uppercase() {
         'C' => 0,
         'D' => 2,
         'E' => 4,
@@ -83,7 +83,13 @@ fn parse(name: &str) -> Option<Scale> {
         'A' => 9,
         'B' => 11,
         _ => return None,
-    };
+    })
+}
+
+fn parse(name: &str) -> Option<Scale> {
+    let name = name.trim();
+    let mut rest = name.chars();
+    let mut tonic = natural(rest.next()?)?;
     let accidental = rest.as_str();
     let mode = if let Some(mode) = accidental.strip_prefix(['#', '♯']) {
         tonic += 1;
