@@ -6,6 +6,8 @@
 //! ends only where its declared size is met exactly, `F0` to `FE` become running
 //! status like any other, and numbers of variable length have no longest.
 
+use crate::midi::quick;
+
 /// Why mido refuses a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -34,20 +36,22 @@ pub(crate) const TRACK_COUNT_AT: usize = 10;
 /// See [`TYPE_AT`].
 pub(crate) const DIVISION_AT: usize = 12;
 
-/// A file taken apart.
-pub(crate) struct File {
+/// What a file says of itself.
+pub(crate) struct Header {
     /// 0, 1 or 2 as a rule.
     pub(crate) format: i16,
     /// Ticks a beat; negative where the file counts in frames, and maybe 0.
     pub(crate) division: i16,
-    pub(crate) tracks: Vec<Track>,
 }
 
-/// A track taken apart.
-pub(crate) struct Track {
-    /// Where its first event stands in the file, or would.
-    pub(crate) offset: usize,
-    pub(crate) events: Vec<Event>,
+/// Hears a file's tracks one after another.
+pub(crate) trait Listener {
+    /// A track begins. Its first event stands at `offset` in the file, or would.
+    fn track(&mut self, offset: usize);
+
+    /// The next event of the track. Worth inlining: an event that goes through
+    /// memory is written in parts and read as a whole, and waits in between.
+    fn event(&mut self, event: Event);
 }
 
 /// Something that happens.
@@ -89,8 +93,8 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// Takes a file apart.
-pub(crate) fn file(bytes: &[u8]) -> Result<File, Refusal> {
+/// Reads a file. What is heard before it is refused counts for nothing.
+pub(crate) fn read(bytes: &[u8], listener: &mut impl Listener) -> Result<Header, Refusal> {
     let mut reader = Reader { bytes, at: 0 };
     let (id, size) = reader.chunk()?;
     if id != *b"MThd" {
@@ -101,30 +105,35 @@ pub(crate) fn file(bytes: &[u8]) -> Result<File, Refusal> {
         return refuse(end, "the header ends early");
     };
     reader.at = end;
-    let count = i16::from_be_bytes([c, d]);
-    let mut tracks = Vec::new();
-    for _ in 0..count {
-        tracks.push(track(&mut reader)?);
+    for _ in 0..i16::from_be_bytes([c, d]) {
+        track(&mut reader, listener)?;
     }
-    Ok(File { format: i16::from_be_bytes([a, b]), division: i16::from_be_bytes([e, f]), tracks })
+    Ok(Header { format: i16::from_be_bytes([a, b]), division: i16::from_be_bytes([e, f]) })
 }
 
 fn refuse<T>(offset: usize, reason: &'static str) -> Result<T, Refusal> {
     Err(Refusal { offset, reason })
 }
 
-fn track(reader: &mut Reader<'_>) -> Result<Track, Refusal> {
+fn track(reader: &mut Reader<'_>, listener: &mut impl Listener) -> Result<(), Refusal> {
     let head = reader.at;
     let (id, size) = reader.chunk()?;
     if id != *b"MTrk" {
         return refuse(head, "no `MTrk` where a track begins");
     }
     let body = reader.at;
-    let mut events = Vec::new();
+    listener.track(body);
     let mut running = None;
     let mut tick = 0_u64;
     while reader.at - body != size {
         let offset = reader.at;
+        if let Some(event) = quick(reader.bytes, offset, running.unwrap_or(0)) {
+            reader.at = event.end;
+            running = Some(event.status);
+            tick = tick.saturating_add(event.delta.into());
+            listener.event(Event { tick, offset, kind: message(event.status, event.data) });
+            continue;
+        }
         let delta = reader.number()?;
         let status = reader.status(&mut running)?;
         let (kind, pauses) = match status {
@@ -133,9 +142,9 @@ fn track(reader: &mut Reader<'_>) -> Result<Track, Refusal> {
             _ => (reader.message(status)?, true),
         };
         tick = tick.saturating_add(if pauses { delta } else { 0 });
-        events.push(Event { tick, offset, kind });
+        listener.event(Event { tick, offset, kind });
     }
-    Ok(Track { offset: body, events })
+    Ok(())
 }
 
 struct Reader<'a> {
@@ -166,7 +175,11 @@ impl<'a> Reader<'a> {
 
     /// A number of variable length; what no longer fits is as good as infinite.
     fn number(&mut self) -> Result<u64, Refusal> {
-        let mut number = 0_u64;
+        let byte = self.byte()?;
+        let mut number = u64::from(byte & 0x7f);
+        if byte < 0x80 {
+            return Ok(number);
+        }
         loop {
             let byte = self.byte()?;
             number = number.saturating_mul(128).saturating_add(u64::from(byte & 0x7f));
@@ -216,14 +229,13 @@ impl<'a> Reader<'a> {
             return refuse(offset.saturating_sub(1), "a status byte that MIDI does not define");
         };
         let data = self.take(length)?;
-        if let Some(place) = data.iter().position(|&byte| byte > 127) {
+        if !data.is_ascii() {
+            let place = data.iter().position(|&byte| byte > 127).unwrap_or(0);
             return refuse(offset + place, "a data byte above 127");
         }
-        let channel = status & 15;
-        Ok(match (status >> 4, data) {
-            (9, &[pitch, velocity]) if velocity > 0 => Kind::On { channel, pitch, velocity },
-            (8 | 9, &[pitch, _]) => Kind::Off { channel, pitch },
-            (12, &[program]) => Kind::Program { channel, program },
+        Ok(match *data {
+            [first, second] => message(status, [first, second]),
+            [program] if status >> 4 == 12 => Kind::Program { channel: status & 15, program },
             _ => Kind::Other,
         })
     }
@@ -249,6 +261,16 @@ impl<'a> Reader<'a> {
             Err(reason) => return refuse(offset, reason),
         };
         Ok((kind, KNOWN_META.contains(&id)))
+    }
+}
+
+/// A channel message of two data bytes.
+fn message(status: u8, [first, second]: [u8; 2]) -> Kind {
+    let channel = status & 15;
+    match status >> 4 {
+        9 if second > 0 => Kind::On { channel, pitch: first, velocity: second },
+        8 | 9 => Kind::Off { channel, pitch: first },
+        _ => Kind::Other,
     }
 }
 

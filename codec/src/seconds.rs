@@ -50,8 +50,40 @@ impl Seconds {
 
     /// When a tick sounds.
     pub(crate) fn at(&self, tick: f64) -> f64 {
-        let after = self.spans.partition_point(|span| span.tick <= tick);
-        self.spans.get(after.saturating_sub(1)).map_or(0.0, |span| span.time(tick))
+        self.spans.get(self.place(tick)).map_or(0.0, |span| span.time(tick))
+    }
+
+    /// Which span a tick lies in.
+    fn place(&self, tick: f64) -> usize {
+        self.spans.partition_point(|span| span.tick <= tick).saturating_sub(1)
+    }
+
+    /// For ticks of which most lie near the one before.
+    pub(crate) const fn hand(&self) -> Hand<'_> {
+        Hand { seconds: self, place: 0 }
+    }
+}
+
+/// A tempo map, and where it was last asked.
+pub(crate) struct Hand<'a> {
+    seconds: &'a Seconds,
+    place: usize,
+}
+
+impl Hand<'_> {
+    /// What [`Seconds::at`] says.
+    #[inline]
+    pub(crate) fn at(&mut self, tick: f64) -> f64 {
+        let spans = &self.seconds.spans;
+        let here = |place: usize| {
+            let span = spans.get(place).filter(|span| span.tick <= tick)?;
+            let last = spans.get(place + 1).is_none_or(|next| tick < next.tick);
+            last.then(|| span.time(tick))
+        };
+        here(self.place).unwrap_or_else(|| {
+            self.place = self.seconds.place(tick);
+            self.seconds.at(tick)
+        })
     }
 }
 

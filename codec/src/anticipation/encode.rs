@@ -6,7 +6,7 @@ use super::AnticipationError;
 use super::clock::{self, Clock, Timeline, hundredths};
 use super::vocab::{DURATION, DURATIONS, NOTE, PITCHES, UNKNOWN_DURATION};
 use crate::encoding::EncodingError;
-use crate::mido::{self, DIVISION_AT, Event, File, Kind, TYPE_AT};
+use crate::mido::{self, DIVISION_AT, Event, Kind, Listener, TYPE_AT};
 use crate::score::{Instrument, Note, Score};
 
 /// Spells a MIDI file in events, id for id as the original does.
@@ -30,19 +30,21 @@ use crate::score::{Instrument, Note, Score};
 /// # Ok::<(), anticipation::AnticipationError>(())
 /// ```
 pub fn encode_midi(bytes: &[u8]) -> Result<Vec<u32>, AnticipationError> {
-    let file = mido::file(bytes)?;
-    if file.format == 2 {
+    // An event has three bytes or four as a rule.
+    let mut events = Events(Vec::with_capacity(bytes.len() / 3));
+    let header = mido::read(bytes, &mut events)?;
+    if header.format == 2 {
         return refuse(TYPE_AT, "tracks that do not sound together (type 2)");
     }
-    let events = merged(&file);
-    let mut clock = Clock::new(f64::from(file.division));
+    let events = events.merged();
+    let mut clock = Clock::new(f64::from(header.division));
     let mut band = Band::default();
     for (number, event) in events.iter().enumerate() {
         // Ends of tracks are no events, but the last one's pause counts.
         if event.kind == Kind::End && number + 1 < events.len() {
             continue;
         }
-        if file.division == 0 && event.tick > 0 {
+        if header.division == 0 && event.tick > 0 {
             return refuse(DIVISION_AT, "the division is 0");
         }
         if clock.advance(event.tick) < 0.0 {
@@ -63,12 +65,25 @@ fn refuse<T>(offset: usize, reason: &'static str) -> Result<T, AnticipationError
     Err(AnticipationError::Midi { offset, reason })
 }
 
-/// All tracks' events in the order in which they happen; of those on one tick
-/// the first track's come first.
-fn merged(file: &File) -> Vec<Event> {
-    let mut events: Vec<Event> = file.tracks.iter().flat_map(|track| &track.events).copied().collect();
-    events.sort_by_key(|event| event.tick);
-    events
+/// All tracks' events.
+struct Events(Vec<Event>);
+
+impl Listener for Events {
+    fn track(&mut self, _: usize) {}
+
+    #[inline(always)]
+    fn event(&mut self, event: Event) {
+        self.0.push(event);
+    }
+}
+
+impl Events {
+    /// In the order in which they happen; of those on one tick the first track's
+    /// come first.
+    fn merged(mut self) -> Vec<Event> {
+        self.0.sort_by_key(|event| event.tick);
+        self.0
+    }
 }
 
 /// Who plays: an instrument's index, a pitch, a channel.

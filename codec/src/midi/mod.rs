@@ -24,6 +24,7 @@ mod open;
 mod read;
 mod write;
 
+pub(crate) use events::quick;
 pub use read::read;
 pub(crate) use read::{order, read_unordered};
 pub use write::{Track, write, write_tracks};

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use super::TextError;
-use super::seconds::spell;
-use crate::mido::{self, DIVISION_AT, Event, File, Kind, TRACK_COUNT_AT, Track};
+use super::seconds::Spelling;
+use crate::mido::{self, DIVISION_AT, Event, Kind, Listener, TRACK_COUNT_AT};
 use crate::seconds::Seconds;
 
 /// The last tick is below this.
 const MOST_TICKS: u64 = 10_000_000_000;
 
-/// About how long a note is.
-const NOTE_BYTES: usize = 20;
+/// About how long a note is, and the longest as a rule.
+const NOTE_BYTES: usize = 24;
 
 /// Spells a MIDI file as the seed does, to the byte.
 ///
@@ -34,45 +34,82 @@ const NOTE_BYTES: usize = 20;
 /// # Ok::<(), text::TextError>(())
 /// ```
 pub fn encode_midi(bytes: &[u8]) -> Result<String, TextError> {
-    let file = mido::file(bytes)?;
-    check(&file)?;
-    let seconds = tempo_map(&file)?;
-    let mut instruments = Instruments::default();
-    for (number, track) in file.tracks.iter().enumerate() {
-        instruments.read(number, &track.events);
-    }
+    let mut song = Song::default();
+    let header = mido::read(bytes, &mut song)?;
+    song.check(header.division)?;
+    let seconds = tempo_map(header.division, &song.signs)?;
+    let instruments = song.instruments;
     let notes: usize = instruments.notes.iter().map(Vec::len).sum();
-    let mut text = String::with_capacity(notes * NOTE_BYTES);
+    let mut text = Spelling::with_room(notes * NOTE_BYTES);
+    let (mut starts, mut ends) = (seconds.hand(), seconds.hand());
     for note in instruments.notes.iter().flatten() {
-        let (start, end) = (seconds.at(as_f64(note.start)), seconds.at(as_f64(note.end)));
+        let (start, end) = (starts.at(as_f64(note.start)), ends.at(as_f64(note.end)));
         if end < start {
             let reason = "notes in a file that counts in SMPTE frames";
             return Err(TextError::Midi { offset: DIVISION_AT, reason });
         }
-        spell(&mut text, note.pitch, start, end - start, note.velocity);
+        text.push(note.pitch, start, end - start, note.velocity);
     }
-    Ok(text)
+    Ok(text.finish())
 }
 
-/// What the seed refuses of the files that can be read.
-fn check(file: &File) -> Result<(), TextError> {
-    let refuse = |offset, reason| Err(TextError::Midi { offset, reason });
-    for Track { offset, events } in &file.tracks {
-        match events.last() {
-            None => return refuse(*offset, "a track without events"),
-            Some(last) if last.tick >= MOST_TICKS => {
-                return refuse(last.offset, "an event beyond tick 9,999,999,999");
-            }
-            Some(_) => {}
+/// What is heard of a file.
+#[derive(Default)]
+struct Song {
+    tracks: usize,
+    /// Where the events of the track that is heard begin.
+    offset: usize,
+    /// Tick and place of its latest event.
+    last: Option<(u64, usize)>,
+    /// What is wrong with a track.
+    refused: Option<TextError>,
+    /// The first track's tempos, meters and keys.
+    signs: Vec<Event>,
+    instruments: Instruments,
+}
+
+impl Listener for Song {
+    fn track(&mut self, offset: usize) {
+        self.end_track();
+        self.tracks += 1;
+        (self.offset, self.last) = (offset, None);
+        self.instruments.begin_track(self.tracks);
+    }
+
+    #[inline(always)]
+    fn event(&mut self, event: Event) {
+        self.last = Some((event.tick, event.offset));
+        match event.kind {
+            Kind::Tempo { .. } | Kind::Meter { .. } | Kind::Key if self.tracks == 1 => self.signs.push(event),
+            kind => self.instruments.hear(event.tick, kind),
         }
     }
-    if file.tracks.is_empty() {
-        return refuse(TRACK_COUNT_AT, "the file has no tracks");
+}
+
+impl Song {
+    fn end_track(&mut self) {
+        if self.tracks == 0 || self.refused.is_some() {
+            return;
+        }
+        let wrong = match self.last {
+            None => (self.offset, "a track without events"),
+            Some((tick, offset)) if tick >= MOST_TICKS => (offset, "an event beyond tick 9,999,999,999"),
+            Some(_) => return,
+        };
+        self.refused = Some(TextError::Midi { offset: wrong.0, reason: wrong.1 });
     }
-    if file.division == 0 {
-        return refuse(DIVISION_AT, "the division is 0");
+
+    /// What the seed refuses of the files that can be read.
+    fn check(&mut self, division: i16) -> Result<(), TextError> {
+        self.end_track();
+        let refuse = |offset, reason| Err(TextError::Midi { offset, reason });
+        match self.refused.take() {
+            Some(refused) => Err(refused),
+            None if self.tracks == 0 => refuse(TRACK_COUNT_AT, "the file has no tracks"),
+            None if division == 0 => refuse(DIVISION_AT, "the division is 0"),
+            None => Ok(()),
+        }
     }
-    Ok(())
 }
 
 /// Ticks stay below 10^10, so none is changed by this.
@@ -81,11 +118,10 @@ fn as_f64(tick: u64) -> f64 {
 }
 
 /// The tempo map of the first track, which also has to have possible meters.
-fn tempo_map(file: &File) -> Result<Seconds, TextError> {
-    let first = file.tracks.first().map(|track| track.events.as_slice()).unwrap_or_default();
+fn tempo_map(division: i16, signs: &[Event]) -> Result<Seconds, TextError> {
     let refuse = |event: &Event, reason| Err(TextError::Midi { offset: event.offset, reason });
     let mut tempos = Vec::new();
-    for event in first {
+    for event in signs {
         match event.kind {
             Kind::Tempo { micros: 0 } => return refuse(event, "a tempo of 0"),
             Kind::Tempo { micros } => tempos.push((as_f64(event.tick), micros)),
@@ -94,8 +130,8 @@ fn tempo_map(file: &File) -> Result<Seconds, TextError> {
             _ => {}
         }
     }
-    let seconds = Seconds::new(f64::from(file.division), tempos);
-    for event in first {
+    let seconds = Seconds::new(f64::from(division), tempos);
+    for event in signs {
         let placed = matches!(event.kind, Kind::Meter { .. } | Kind::Key);
         if placed && seconds.at(as_f64(event.tick)) < 0.0 {
             return refuse(event, "a meter or key after the start of a file that counts in SMPTE frames");
@@ -139,15 +175,23 @@ struct Instruments {
     notes: Vec<Vec<Finished>>,
     /// Which of them a program, channel and track play.
     places: HashMap<(u8, u8, usize), usize>,
-    /// All notes of the track that is read.
+    /// What is heard of the track.
+    track: usize,
+    channels: [Channel; 16],
     begun: Vec<Open>,
     queues: Box<[Queue; PLACES]>,
 }
 
 impl Default for Instruments {
     fn default() -> Self {
-        let (notes, places) = (Vec::new(), HashMap::new());
-        Self { notes, places, begun: Vec::new(), queues: Box::new([EMPTY; PLACES]) }
+        Self {
+            notes: Vec::new(),
+            places: HashMap::new(),
+            track: 0,
+            channels: Default::default(),
+            begun: Vec::new(),
+            queues: Box::new([EMPTY; PLACES]),
+        }
     }
 }
 
@@ -162,28 +206,28 @@ struct Channel {
 }
 
 impl Instruments {
-    fn read(&mut self, number: usize, track: &[Event]) {
-        let mut channels = [Channel::default(); 16];
-        for event in track {
-            match event.kind {
-                Kind::Program { channel, program } => {
-                    let state = &mut channels[usize::from(channel & 15)];
-                    (state.program, state.instrument) = (program, None);
-                }
-                Kind::On { channel, pitch, velocity } => {
-                    channels[usize::from(channel & 15)].used = true;
-                    self.on(channel, pitch, Open { start: event.tick, velocity, next: NONE });
-                }
-                Kind::Off { channel, pitch } => {
-                    let state = &mut channels[usize::from(channel & 15)];
-                    self.off(number, channel, pitch, event.tick, state);
-                }
-                _ => {}
-            }
-        }
+    fn begin_track(&mut self, track: usize) {
+        self.track = track;
         self.begun.clear();
+        let channels = std::mem::take(&mut self.channels);
         let used = self.queues.chunks_mut(128).zip(channels).filter(|(_, channel)| channel.used);
         used.for_each(|(queues, _)| queues.fill(EMPTY));
+    }
+
+    #[inline(always)]
+    fn hear(&mut self, tick: u64, kind: Kind) {
+        match kind {
+            Kind::Program { channel, program } => {
+                let state = &mut self.channels[usize::from(channel & 15)];
+                (state.program, state.instrument) = (program, None);
+            }
+            Kind::On { channel, pitch, velocity } => {
+                self.channels[usize::from(channel & 15)].used = true;
+                self.on(channel, pitch, Open { start: tick, velocity, next: NONE });
+            }
+            Kind::Off { channel, pitch } => self.off(channel, pitch, tick),
+            _ => {}
+        }
     }
 
     fn on(&mut self, channel: u8, pitch: u8, note: Open) {
@@ -200,15 +244,16 @@ impl Instruments {
 
     /// Ends the open notes of a pitch. Those that begin on the same tick stay open
     /// if there are others, else they are lost.
-    fn off(&mut self, number: usize, channel: u8, pitch: u8, end: u64, state: &mut Channel) {
+    fn off(&mut self, channel: u8, pitch: u8, end: u64) {
         let queue = &mut self.queues[place(channel, pitch)];
         // Ticks ascend, so those of the same tick are the last.
         let Some(oldest) = self.begun.get(queue.first).filter(|note| note.start < end) else {
             queue.first = NONE;
             return;
         };
+        let state = &mut self.channels[usize::from(channel & 15)];
         let index = *state.instrument.get_or_insert_with(|| {
-            *self.places.entry((state.program, channel, number)).or_insert_with(|| {
+            *self.places.entry((state.program, channel, self.track)).or_insert_with(|| {
                 self.notes.push(Vec::new());
                 self.notes.len() - 1
             })

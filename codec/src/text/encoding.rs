@@ -2,7 +2,7 @@
 
 use super::held::Held;
 use super::note::{self, Seen};
-use super::seconds::spell;
+use super::seconds::Spelling;
 use super::stream::{Answer, TextStream};
 use super::tokens::{END_OF_TEXT, ids, spelled};
 use crate::encoding::{Clock, Continuation, Encoding, EncodingError, Stream, Window};
@@ -59,13 +59,13 @@ impl Encoding for Text {
                 instruments.push(note.instrument);
             }
         }
-        let mut text = String::new();
+        let mut text = Spelling::default();
         for instrument in instruments {
             for note in notes.iter().filter(|note| note.instrument == instrument) {
                 spell_note(&mut text, note, &seconds, 0.0)?;
             }
         }
-        to_ids(&text)
+        to_ids(text)
     }
 
     fn stream(&self) -> Box<dyn Stream> {
@@ -162,11 +162,11 @@ impl Prompt {
         let mut kept = notes;
         while !kept.is_empty() {
             let zero = zero(kept, seconds, kept.len() < notes.len()).min((from * 100.0).floor());
-            let mut text = String::new();
+            let mut text = Spelling::default();
             for note in kept {
                 spell_note(&mut text, note, seconds, zero / 100.0)?;
             }
-            let ids = to_ids(&text)?;
+            let ids = to_ids(text)?;
             if ids.len() <= max_ids {
                 return Ok(Self { ids, zero, has_notes: true });
             }
@@ -207,7 +207,7 @@ fn usual_instrument(phrase: &Score) -> Instrument {
     most.map_or(Instrument::PIANO, |note| note.instrument)
 }
 
-fn spell_note(text: &mut String, note: &Note, seconds: &Seconds, zero: f64) -> Result<(), EncodingError> {
+fn spell_note(text: &mut Spelling, note: &Note, seconds: &Seconds, zero: f64) -> Result<(), EncodingError> {
     let refuse = |what: String| Err(EncodingError::Score(what));
     if note.pitch > 127 || !(1..=127).contains(&note.velocity) {
         return refuse(format!("a note of pitch {} and velocity {}", note.pitch, note.velocity));
@@ -219,7 +219,7 @@ fn spell_note(text: &mut String, note: &Note, seconds: &Seconds, zero: f64) -> R
     if place > MOST_SECONDS {
         return refuse(format!("a note at {place:.0} seconds; the text counts to {MOST_SECONDS}"));
     }
-    spell(text, note.pitch, place, (end - start).min(MOST_SECONDS), note.velocity);
+    text.push(note.pitch, place, (end - start).min(MOST_SECONDS), note.velocity);
     Ok(())
 }
 
@@ -229,8 +229,8 @@ fn hundredth(number: f64) -> u32 {
     number.round() as u32
 }
 
-fn to_ids(text: &str) -> Result<Vec<u32>, EncodingError> {
-    ids(text).map_err(|error| EncodingError::Score(error.to_string()))
+fn to_ids(text: Spelling) -> Result<Vec<u32>, EncodingError> {
+    ids(&text.finish()).map_err(|error| EncodingError::Score(error.to_string()))
 }
 
 fn on_grid(seen: Seen) -> Note {
