@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use continuo_codec::{Encoding, EncodingError};
-use continuo_model::{Gpt2, ModelError};
+use continuo_model::cpu::Cpu;
+use continuo_model::{ModelError, Network as _};
 
 use crate::source;
 
@@ -41,7 +42,7 @@ pub struct Engine {
 
 pub(crate) struct Inner {
     pub(crate) name: String,
-    pub(crate) model: Gpt2,
+    pub(crate) model: Cpu,
     pub(crate) encoding: Box<dyn Encoding>,
 }
 
@@ -105,7 +106,7 @@ impl Engine {
         self.inner.model.config().n_positions
     }
 
-    pub(crate) fn model(&self) -> &Gpt2 {
+    pub(crate) fn model(&self) -> &Cpu {
         &self.inner.model
     }
 

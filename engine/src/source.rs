@@ -6,7 +6,8 @@ use std::path::Path;
 
 use continuo_codec::beat::{self, Beat};
 use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
-use continuo_model::{Config, Gpt2};
+use continuo_model::cpu::{Cpu, Precision};
+use continuo_model::{Config, Network as _};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{EngineError, Inner};
@@ -69,7 +70,7 @@ pub(crate) fn embedded() -> Result<Inner, EngineError> {
     let here = Path::new("(embedded model)");
     let config: Config = parse(here, CONFIG)?;
     let spelling: Spelling = parse(here, SPELLING)?;
-    let model = Gpt2::from_bytes(config, WEIGHTS)?;
+    let model = Cpu::from_bytes(config, WEIGHTS, Precision::default())?;
     let encoding = spelling.resolve().map_err(|reason| problem(here, &reason))?;
     join(here, "Continuo's default model".to_owned(), model, encoding)
 }
@@ -81,14 +82,14 @@ pub(crate) fn folder(dir: &Path) -> Result<Inner, EngineError> {
             "is not a folder; give the folder that holds config.json and model.safetensors",
         ));
     }
-    let model = Gpt2::open(dir)?;
+    let model = Cpu::open(dir, Precision::default())?;
     let encoding = encoding_of(dir, &model)?;
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
     join(dir, name, model, encoding)
 }
 
 /// The encoding a folder names, or that the model tells by itself.
-fn encoding_of(dir: &Path, model: &Gpt2) -> Result<Box<dyn Encoding>, EngineError> {
+fn encoding_of(dir: &Path, model: &Cpu) -> Result<Box<dyn Encoding>, EngineError> {
     let file = dir.join(SPELLING_FILE);
     if let Some(bytes) = read(&file)? {
         let spelling: Spelling = parse(&file, &bytes)?;
@@ -131,7 +132,7 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>, EngineError> {
     }
 }
 
-fn join(place: &Path, name: String, model: Gpt2, encoding: Box<dyn Encoding>) -> Result<Inner, EngineError> {
+fn join(place: &Path, name: String, model: Cpu, encoding: Box<dyn Encoding>) -> Result<Inner, EngineError> {
     let rows = model.config().vocab_size;
     if rows < encoding.vocab_size() {
         let reason = format!(

@@ -3,9 +3,8 @@
 
 use std::ops::Range;
 
-use crate::ModelError;
-use crate::gpt2::{Cache, Gpt2};
 use crate::sampling::{Sampler, Sampling};
+use crate::{ModelError, Network, Part};
 
 /// Leads one take: says which ids may come next and hears which one came.
 pub trait Guide {
@@ -30,11 +29,16 @@ pub enum Ending {
     Cancelled,
 }
 
+/// Ids of a prompt that are read at once: few enough for a word in between.
+const PIECE: usize = 64;
+
 /// One take on its way.
-struct Take<'a, G> {
+struct Take<'a, G, C> {
     guide: &'a mut G,
     sampler: Sampler,
-    cache: Cache,
+    cache: C,
+    /// Which ids may come next; none where the take is over.
+    allowed: Vec<Range<u32>>,
     logits: Vec<f32>,
     history: Vec<u32>,
 }
@@ -43,68 +47,116 @@ struct Take<'a, G> {
 /// takes become audible together. `cancelled` is asked before every id.
 ///
 /// # Errors
-/// What [`Gpt2::forward`] returns, and [`ModelError::NoChoice`] where the logits
+/// What [`Network::read`] returns, and [`ModelError::NoChoice`] where the logits
 /// leave nothing to choose (weights that are not numbers, ids past the
 /// vocabulary).
-pub fn generate<G: Guide>(
-    model: &Gpt2,
+pub fn generate<N: Network, G: Guide>(
+    model: &N,
     prompt: &[u32],
     guides: &mut [G],
     sampling: &Sampling,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Ending, ModelError> {
-    if cancelled() {
-        return Ok(Ending::Cancelled);
-    }
+    let mut takes: Vec<Take<'_, G, N::Cache>> = Vec::with_capacity(guides.len());
     let mut cache = model.cache();
-    let logits = model.forward(prompt, &mut cache)?;
-    let mut takes: Vec<Take<'_, G>> = guides
-        .iter_mut()
-        .enumerate()
-        .map(|(index, guide)| Take {
+    let Some(rest) = read_all_but_one(model, prompt, &mut cache, cancelled)? else {
+        return Ok(Ending::Cancelled);
+    };
+    for (index, guide) in guides.iter_mut().enumerate() {
+        let mut allowed = Vec::new();
+        guide.allowed(&mut allowed);
+        takes.push(Take {
             guide,
             sampler: Sampler::new(sampling, index),
-            cache: cache.fork(),
-            logits: logits.clone(),
+            cache: cache.clone(),
+            allowed,
+            logits: Vec::new(),
             history: prompt.to_vec(),
-        })
-        .collect();
-    let mut allowed = Vec::new();
+        });
+    }
+    drop(cache);
+    takes.retain(|take| !take.allowed.is_empty());
+    let mut next: Vec<u32> = vec![rest; takes.len()];
     while !takes.is_empty() {
+        step(model, &mut takes, &next)?;
+        next.clear();
         let mut index = 0;
         while index < takes.len() {
             if cancelled() {
                 return Ok(Ending::Cancelled);
             }
-            if takes[index].advance(model, &mut allowed)? {
+            takes[index].choose()?;
+            if takes[index].allowed.is_empty() {
+                takes.remove(index);
+            } else if takes[index].make_room(model, cancelled)? {
+                next.extend(takes[index].history.last());
                 index += 1;
             } else {
-                takes.remove(index);
+                return Ok(Ending::Cancelled);
             }
         }
     }
     Ok(Ending::Complete)
 }
 
-impl<G: Guide> Take<'_, G> {
-    /// Chooses one id and reads it; false once the guide has ended the take.
-    fn advance(&mut self, model: &Gpt2, allowed: &mut Vec<Range<u32>>) -> Result<bool, ModelError> {
-        self.guide.allowed(allowed);
-        if allowed.is_empty() {
-            return Ok(false);
+/// Reads ids but the last, which is given back: it is read together with those of
+/// other takes. `None` where somebody cancelled.
+fn read_all_but_one<N: Network>(
+    model: &N,
+    ids: &[u32],
+    cache: &mut N::Cache,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Option<u32>, ModelError> {
+    let (&last, ids) = ids.split_last().ok_or(ModelError::NoIds)?;
+    for ids in ids.chunks(PIECE) {
+        if cancelled() {
+            return Ok(None);
         }
-        let id = self.sampler.sample(&self.logits, allowed).ok_or(ModelError::NoChoice)?;
+        model.read(&mut [Part { ids, cache: &mut *cache, wanted: &[], logits: &mut Vec::new() }])?;
+    }
+    Ok(Some(last))
+}
+
+/// Each take reads one id.
+fn step<N: Network, G>(
+    model: &N,
+    takes: &mut [Take<'_, G, N::Cache>],
+    next: &[u32],
+) -> Result<(), ModelError> {
+    let parts = takes.iter_mut().zip(next).map(|(take, id)| Part {
+        ids: std::slice::from_ref(id),
+        cache: &mut take.cache,
+        wanted: &take.allowed,
+        logits: &mut take.logits,
+    });
+    model.read(&mut parts.collect::<Vec<_>>())
+}
+
+impl<G: Guide, C> Take<'_, G, C> {
+    /// Chooses an id, and hears from the guide which may follow it.
+    fn choose(&mut self) -> Result<(), ModelError> {
+        let id = self.sampler.sample(&self.logits, &self.allowed).ok_or(ModelError::NoChoice)?;
         self.history.push(id);
         self.guide.accept(id);
-        self.logits = if self.cache.len() < model.config().n_positions {
-            model.forward(&[id], &mut self.cache)?
-        } else {
-            // Positions are absolute in GPT-2, so a moved window is read afresh;
-            // half a window at once keeps that rare.
-            self.history = self.guide.shorten(&self.history, model.config().n_positions / 2);
-            self.cache.truncate(0);
-            model.forward(&self.history, &mut self.cache)?
-        };
-        Ok(true)
+        self.guide.allowed(&mut self.allowed);
+        Ok(())
+    }
+
+    /// Sees to it that one more id fits into the window; false where somebody
+    /// cancelled.
+    fn make_room<N: Network<Cache = C>>(
+        &mut self,
+        model: &N,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<bool, ModelError> {
+        let window = model.config().n_positions;
+        if self.history.len() <= window {
+            return Ok(true);
+        }
+        // Positions are absolute in GPT-2, so a moved window is read afresh; half a
+        // window at once keeps that rare.
+        self.history = self.guide.shorten(&self.history, window / 2);
+        self.cache = model.cache();
+        Ok(read_all_but_one(model, &self.history, &mut self.cache, cancelled)?.is_some())
     }
 }

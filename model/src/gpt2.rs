@@ -219,10 +219,12 @@ impl Cache {
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
+}
 
+impl Clone for Cache {
     /// A second cache with the same ids, to be continued independently. Copies
     /// what is used and no more.
-    pub fn fork(&self) -> Self {
+    fn clone(&self) -> Self {
         let layers = self.layers.iter().map(|layer| Layer {
             keys: copy_prefix(&layer.keys, self.len),
             values: copy_prefix(&layer.values, self.len),
@@ -471,7 +473,7 @@ impl Gpt2 {
         Ok(logits)
     }
 
-    fn check_call(&self, ids: &[u32], cache: &Cache) -> Result<(), ModelError> {
+    pub(crate) fn check_call(&self, ids: &[u32], cache: &Cache) -> Result<(), ModelError> {
         let Config { n_positions: window, vocab_size: vocabulary, .. } = self.config;
         let shape = [self.config.n_head, window, self.config.head_width()];
         if cache.layers.len() != self.blocks.len() || cache.layers.iter().any(|l| l.keys.dims() != shape) {

@@ -1,13 +1,16 @@
 //! GPT-2: weights in, token ids in, logits out, and the training that makes the
 //! weights. This crate knows ids and never what they stand for.
 //!
-//! [`Gpt2`] answers from a Hugging Face folder; [`generate()`] continues a prompt
-//! in several takes, led by a [`Guide`].
+//! A [`Network`] reads ids and says which may follow. There are two: [`cpu::Cpu`] is
+//! made for playing along on the processor, [`Gpt2`] is candle's and what the other is
+//! held to. [`generate()`] continues a prompt in several takes, led by a [`Guide`].
 
+pub mod cpu;
 mod error;
 mod generate;
 mod gpt2;
 mod math;
+mod network;
 mod sampling;
 mod single;
 pub mod train;
@@ -16,4 +19,5 @@ mod weights;
 pub use error::ModelError;
 pub use generate::{Ending, Guide, generate};
 pub use gpt2::{Activation, Cache, Config, Gpt2};
+pub use network::{Network, Part};
 pub use sampling::{Sampler, Sampling};

@@ -9,11 +9,42 @@ const LANES: usize = 32;
 /// Rows that one piece of a reduction over rows takes.
 const REDUCED_ROWS: usize = 128;
 
-/// Runs `f` compiled for the vector instructions this processor has.
+/// Runs `f` compiled for the vector instructions this processor has. A large closure
+/// may stay as it is, as a function of its own: then see [`vectorised_fn`].
 #[inline]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
+
+/// Defines a function that is compiled for the vector instructions this processor
+/// has, however long it is: other than a closure, a method can be told to be a part of
+/// what calls it.
+macro_rules! vectorised_fn {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident<$life:lifetime $(, const $n:ident: usize)?>(
+            $($argument:ident: $type:ty),* $(,)?
+        ) -> $output:ty $body:block
+    ) => {
+        $(#[$meta])*
+        $vis fn $name<$life $(, const $n: usize)?>($($argument: $type),*) -> $output {
+            struct Given<$life $(, const $n: usize)?>($($type),*);
+
+            impl<$life $(, const $n: usize)?> pulp::NullaryFnOnce for Given<$life $(, $n)?> {
+                type Output = $output;
+
+                #[inline(always)]
+                fn call(self) -> $output {
+                    let Self($($argument),*) = self;
+                    $body
+                }
+            }
+
+            pulp::Arch::new().dispatch(Given::<$life $(, $n)?>($($argument),*))
+        }
+    };
+}
+pub(crate) use vectorised_fn;
 
 /// `e^x`, to a relative error of about 1e-7 between the smallest and largest normal numbers; outside, these.
 #[inline(always)]
@@ -38,6 +69,26 @@ pub(crate) fn exp(x: f32) -> f32 {
     p * f32::from_bits(exponent << 23)
 }
 
+/// GELU by its tanh approximation (Hendrycks and Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
+#[inline(always)]
+pub(crate) fn gelu_tanh(x: f32) -> f32 {
+    const ROOT: f32 = 0.797_884_6; // sqrt(2 / pi)
+    let inner = ROOT * (x + 0.044_715 * x * x * x);
+    // (1 + tanh(y)) / 2 is the logistic function of 2 y.
+    x / (1.0 + exp(-2.0 * inner))
+}
+
+/// GELU by the error function, which is taken from Abramowitz and Stegun, Handbook of
+/// Mathematical Functions (1964), 7.1.26: off by 1.5e-7 at most.
+#[inline(always)]
+pub(crate) fn gelu_erf(x: f32) -> f32 {
+    let z = (x * std::f32::consts::FRAC_1_SQRT_2).abs();
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let p = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
+    let tail = p * exp(-z * z);
+    0.5 * x * if x < 0.0 { tail } else { 2.0 - tail }
+}
+
 /// The sum of `f` over the elements of `a` and `b` at the same places.
 #[inline(always)]
 pub(crate) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
@@ -49,7 +100,21 @@ pub(crate) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
             *lane += f(a, b);
         }
     }
-    lanes.iter().sum::<f32>() + rest
+    total(lanes) + rest
+}
+
+/// The sum of the lanes: halves are added, and the halves of that, as one after the
+/// other would wait for the one before.
+#[inline(always)]
+fn total(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// The sum of `f` over the elements of `a`.
@@ -67,6 +132,20 @@ pub(crate) fn max(a: &[f32]) -> f32 {
     for chunk in chunks {
         for (lane, &a) in lanes.iter_mut().zip(chunk) {
             *lane = if a > *lane { a } else { *lane };
+        }
+    }
+    lanes.iter().copied().fold(rest, f32::max)
+}
+
+/// The largest of the elements' distances from 0.
+#[inline(always)]
+pub(crate) fn largest(a: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let chunks = a.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold(0.0_f32, |largest, a| largest.max(a.abs()));
+    for chunk in chunks {
+        for (lane, &a) in lanes.iter_mut().zip(chunk) {
+            *lane = if a.abs() > *lane { a.abs() } else { *lane };
         }
     }
     lanes.iter().copied().fold(rest, f32::max)

@@ -2,7 +2,12 @@
 //! Everything is checked on the way in, so that the model itself never meets
 //! a tensor it did not expect.
 
+use std::fs::File;
+use std::path::Path;
+
 use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::ModelError;
@@ -94,6 +99,17 @@ impl Scope<'_> {
 
     /// The tensor `name` in f32, which must have `shape`.
     pub(crate) fn get(&self, shape: &[usize], name: &str) -> Result<Tensor, ModelError> {
+        let values = self.values(shape, name)?;
+        let stored = match values.format {
+            Format::F32 => DType::F32,
+            Format::F16 => DType::F16,
+            Format::Bf16 => DType::BF16,
+        };
+        Ok(Tensor::from_raw_buffer(values.bytes, stored, shape, &Device::Cpu)?.to_dtype(DType::F32)?)
+    }
+
+    /// The tensor `name` as it is stored, which must have `shape`.
+    pub(crate) fn values(&self, shape: &[usize], name: &str) -> Result<Values<'_>, ModelError> {
         let tensor = format!("{}{name}", self.path);
         let file = || self.weights.file.to_owned();
         let Ok(view) = self.weights.tensors.tensor(&tensor) else {
@@ -104,16 +120,67 @@ impl Scope<'_> {
             let (expected, found) = (shape.to_vec(), view.shape().to_vec());
             return Err(ModelError::Shape { file: file(), tensor, expected, found });
         }
-        let stored = match view.dtype() {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
+        let format = match view.dtype() {
+            Dtype::F32 => Format::F32,
+            Dtype::F16 => Format::F16,
+            Dtype::BF16 => Format::Bf16,
             other => {
                 return Err(ModelError::NumberFormat { file: file(), tensor, found: format!("{other:?}") });
             }
         };
-        Ok(Tensor::from_raw_buffer(view.data(), stored, shape, &Device::Cpu)?.to_dtype(DType::F32)?)
+        Ok(Values { format, bytes: view.data() })
     }
+}
+
+/// A tensor's numbers as they are stored.
+pub(crate) struct Values<'a> {
+    format: Format,
+    bytes: &'a [u8],
+}
+
+/// The kinds of numbers weights are stored as.
+#[derive(Clone, Copy)]
+enum Format {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Values<'_> {
+    /// The numbers from a place on, as many as there is room for.
+    #[inline]
+    pub(crate) fn fill(&self, from: usize, to: &mut [f32]) {
+        match self.format {
+            Format::F32 => fill(&self.bytes[4 * from..], to, f32::from_le_bytes),
+            Format::F16 => fill(&self.bytes[2 * from..], to, |two| f16::from_le_bytes(two).to_f32()),
+            Format::Bf16 => fill(&self.bytes[2 * from..], to, |two| bf16::from_le_bytes(two).to_f32()),
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn to_vec(&self) -> Vec<f32> {
+        let size = if let Format::F32 = self.format { 4 } else { 2 };
+        let mut all = vec![0.0; self.bytes.len() / size];
+        self.fill(0, &mut all);
+        all
+    }
+}
+
+#[inline(always)]
+fn fill<const N: usize>(bytes: &[u8], to: &mut [f32], number: impl Fn([u8; N]) -> f32) {
+    for (to, bytes) in to.iter_mut().zip(bytes.as_chunks::<N>().0) {
+        *to = number(*bytes);
+    }
+}
+
+/// A weight file's bytes, without reading what is not asked for.
+pub(crate) fn map(file: &Path) -> Result<Mmap, ModelError> {
+    let remedy = "a model is a folder that holds config.json and model.safetensors";
+    let error = |source| ModelError::Io { file: file.to_owned(), source, remedy };
+    let opened = File::open(file).map_err(error)?;
+    // SAFETY: the bytes are only looked at while the model is packed. Who cuts the file
+    // short in these moments ends the program; who writes to it gets a model of both.
+    unsafe { Mmap::map(&opened) }.map_err(error)
 }
 
 /// Why `tensor` may be missing, from what is there instead.

@@ -78,7 +78,7 @@ fn a_fork_goes_its_own_way_and_leaves_the_original_alone() {
     let (model, ids) = plain();
     let mut original = model.cache();
     model.forward(&ids[..6], &mut original).unwrap();
-    let mut fork = original.fork();
+    let mut fork = original.clone();
     model.forward(&[1, 2, 3], &mut fork).unwrap();
     let continued = model.forward(&[4], &mut fork).unwrap();
     let anew = [&ids[..6], &[1, 2, 3, 4]].concat();

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{convert, generate, model, train};
+use crate::{bench, convert, generate, model, train};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -38,6 +38,8 @@ pub enum Command {
     Eval(train::eval::EvalArgs),
     /// Let a model answer a phrase
     Generate(generate::GenerateArgs),
+    /// Measure how fast this machine answers
+    Bench(bench::BenchArgs),
     /// Look at model folders
     Model(model::ModelArgs),
 }

@@ -8,12 +8,14 @@
 //! - [`train`]: `train` and `eval`; data, loop, checkpoints, model card.
 //! - [`generate`]: `generate`, a phrase in and takes out.
 //! - [`limits`]: what an answer is held to, as it is typed.
+//! - [`bench`]: `bench decode`, how fast this machine answers.
 //! - [`model`]: `model info`.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
 //! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.
 #![forbid(unsafe_code)]
 
 pub mod bars;
+pub mod bench;
 pub mod cli;
 pub mod convert;
 pub mod encodings;
@@ -80,6 +82,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => train::eval::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
     }
 }

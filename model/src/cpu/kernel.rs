@@ -1,0 +1,194 @@
+//! Products in bytes, for each kind of processor.
+//!
+//! All give the same whole numbers for a block; these are put together in f32, in an
+//! order that may differ in the last bit from one kind to another.
+
+use super::matrix::Bytes;
+use super::pack::{BLOCK, LANES, Line, QUADS, widen};
+use crate::math;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+/// Which instructions are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// AVX-512 with its products of bytes (VNNI).
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What every processor has, and the compiler makes of it.
+    Plain,
+}
+
+impl Isa {
+    /// All that this processor has, the fastest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has_512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni");
+            let has_2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            found.extend(has_512.then_some(Self::Avx512));
+            found.extend(has_2.then_some(Self::Avx2));
+        }
+        found.push(Self::Plain);
+        found
+    }
+
+    /// The fastest that this processor has.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available().first().copied().unwrap_or(Self::Plain)
+    }
+}
+
+/// Ids whose products with a panel are worked out together.
+const TOGETHER: usize = 8;
+
+/// The products of a panel with what some ids are: 16 outputs of each.
+///
+/// `isa` came from [`Isa::available`] on this processor.
+#[inline]
+pub(super) fn panel(
+    isa: Isa,
+    lines: &[Line],
+    scales: &[[u16; LANES]],
+    x: &Bytes,
+    tiles: &mut [[f32; LANES]],
+) {
+    let blocks = scales.len();
+    assert!(lines.len() == blocks * QUADS && x.blocks == blocks && x.scales.len() == blocks * tiles.len());
+    let mut begin = 0;
+    while begin < tiles.len() {
+        let left = tiles.len() - begin;
+        let count = if left >= TOGETHER {
+            TOGETHER
+        } else if left >= 4 {
+            4
+        } else {
+            left.min(2)
+        };
+        let part = Part {
+            lines,
+            scales,
+            values: &x.values[begin * blocks * BLOCK..][..count * blocks * BLOCK],
+            x_scales: &x.scales[begin * blocks..][..count * blocks],
+            sums: &x.sums[begin * blocks..][..count * blocks],
+        };
+        let tiles = &mut tiles[begin..][..count];
+        match count {
+            TOGETHER => part.multiply::<TOGETHER>(isa, tiles),
+            4 => part.multiply::<4>(isa, tiles),
+            2 => part.multiply::<2>(isa, tiles),
+            _ => part.multiply::<1>(isa, tiles),
+        }
+        begin += count;
+    }
+}
+
+/// A panel, and what it is multiplied with: `(t, ...)` each.
+struct Part<'a> {
+    lines: &'a [Line],
+    scales: &'a [[u16; LANES]],
+    values: &'a [i8],
+    x_scales: &'a [f32],
+    sums: &'a [i32],
+}
+
+impl Part<'_> {
+    fn multiply<const N: usize>(&self, isa: Isa, tiles: &mut [[f32; LANES]]) {
+        match isa {
+            // SAFETY: an `Isa` is one that this processor has.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::panel::<N>(self, tiles) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2::panel::<N>(self, tiles) },
+            Isa::Plain => plain_panel::<N>(self, tiles),
+        }
+    }
+}
+
+math::vectorised_fn! {
+    fn plain_panel<'a, const N: usize>(part: &'a Part<'a>, tiles: &'a mut [[f32; LANES]]) -> () {
+        let blocks = part.scales.len();
+        for (t, tile) in tiles.iter_mut().enumerate().take(N) {
+            *tile = [0.0; LANES];
+            for (b, (lines, scales)) in part.lines.chunks_exact(QUADS).zip(part.scales).enumerate() {
+                let at = t * blocks + b;
+                let mut sums = [part.sums[at]; LANES];
+                for (line, x) in lines.iter().zip(part.values[at * BLOCK..][..BLOCK].chunks_exact(4)) {
+                    for (sum, weights) in sums.iter_mut().zip(line.0.chunks_exact(4)) {
+                        let products = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x));
+                        *sum += products.sum::<i32>();
+                    }
+                }
+                for ((y, sum), &scale) in tile.iter_mut().zip(sums).zip(scales) {
+                    *y += whole(sum) * (widen(scale) * part.x_scales[at]);
+                }
+            }
+        }
+    }
+}
+
+/// The product of a row with what one of the ids is.
+///
+/// `isa` came from [`Isa::available`] on this processor.
+#[inline]
+pub(super) fn row(isa: Isa, lines: &[Line], scales: &[u16], x: &Bytes, token: usize) -> f32 {
+    let blocks = lines.len();
+    assert!(scales.len() == blocks && x.blocks == blocks);
+    let part = RowPart {
+        lines,
+        scales,
+        values: &x.values[token * blocks * BLOCK..][..blocks * BLOCK],
+        x_scales: &x.scales[token * blocks..][..blocks],
+        sums: &x.sums[token * blocks..][..blocks],
+    };
+    match isa {
+        // SAFETY: an `Isa` is one that this processor has.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::row(&part) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::row(&part) },
+        Isa::Plain => plain_row(&part),
+    }
+}
+
+/// A row, and what it is multiplied with.
+struct RowPart<'a> {
+    lines: &'a [Line],
+    scales: &'a [u16],
+    values: &'a [i8],
+    x_scales: &'a [f32],
+    sums: &'a [i32],
+}
+
+math::vectorised_fn! {
+    fn plain_row<'a>(part: &'a RowPart<'a>) -> f32 {
+        let mut y = 0.0;
+        for (b, (line, x)) in part.lines.iter().zip(part.values.chunks_exact(BLOCK)).enumerate() {
+            let products = line.0.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x));
+            let sum = part.sums[b] + products.sum::<i32>();
+            y += whole(sum) * (widen(part.scales[b]) * part.x_scales[b]);
+        }
+        y
+    }
+}
+
+/// A sum of a block's products, which is below 2^24 and stays as it is.
+#[expect(clippy::cast_precision_loss, reason = "64 products of 255 and 127, less what is too high")]
+#[inline(always)]
+fn whole(sum: i32) -> f32 {
+    sum as f32
+}

@@ -1,0 +1,304 @@
+//! GPT-2 made of packed matrices. Shapes stand at line ends: `t` ids in this call,
+//! whosever they are, `c` the width of the model.
+
+use std::path::Path;
+
+use super::attention::Look;
+use super::cache::{CpuCache, Shape};
+use super::kernel::Isa;
+pub use super::matrix::Precision;
+use super::matrix::{Input, Matrix, Table};
+use crate::weights::{Scope, Weights};
+use crate::{Activation, Config, ModelError, Network, Part, math};
+
+/// A GPT-2 for the processor, with its weights packed. It does not change, so any
+/// number of threads may share one, each with caches of its own.
+pub struct Cpu {
+    config: Config,
+    precision: Precision,
+    isa: Isa,
+    wte: Table,
+    wpe: Vec<f32>, // (n_positions, c)
+    blocks: Vec<Block>,
+    ln_f: Norm,
+    /// The output head, where it is not `wte`.
+    head: Option<Table>,
+}
+
+struct Block {
+    ln_1: Norm,
+    attn: Linear,
+    attn_proj: Linear,
+    ln_2: Norm,
+    fc: Linear,
+    proj: Linear,
+}
+
+struct Linear {
+    matrix: Matrix,
+    bias: Vec<f32>,
+}
+
+struct Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    epsilon: f32,
+}
+
+impl Cpu {
+    /// Loads the model in the folder `dir`: its `config.json` and `model.safetensors`.
+    /// The file is not kept: what is in memory afterwards is the packed weights.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the two do not belong together.
+    pub fn open(dir: &Path, precision: Precision) -> Result<Self, ModelError> {
+        let config = Config::open(&dir.join("config.json"))?;
+        let file = dir.join("model.safetensors");
+        let bytes = crate::weights::map(&file)?;
+        Self::load(config, &Weights::parse(&file.display().to_string(), &bytes)?, precision)
+    }
+
+    /// Makes the model that `config` describes from the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// If the bytes are damaged, or are not the weights of such a model.
+    pub fn from_bytes(config: Config, safetensors: &[u8], precision: Precision) -> Result<Self, ModelError> {
+        config.check("the configuration given")?;
+        Self::load(config, &Weights::parse("the weights given", safetensors)?, precision)
+    }
+
+    fn load(config: Config, weights: &Weights<'_>, precision: Precision) -> Result<Self, ModelError> {
+        weights.check_blocks(config.n_layer)?;
+        let vb = weights.transformer();
+        let (c, vocabulary) = (config.n_embd, config.vocab_size);
+        let table = |scope: &Scope<'_>, name| {
+            Ok::<_, ModelError>(Table::pack(&scope.values(&[vocabulary, c], name)?, c, vocabulary, precision))
+        };
+        let wte = table(&vb, "wte.weight")?;
+        let wpe = vb.values(&[config.n_positions, c], "wpe.weight")?.to_vec();
+        let blocks = (0..config.n_layer).map(|layer| Block::load(&config, &vb.pp("h").pp(layer), precision));
+        let blocks = blocks.collect::<Result<_, _>>()?;
+        let ln_f = Norm::load(&config, &vb.pp("ln_f"))?;
+        let head = match config.tie_word_embeddings {
+            true => None,
+            false => Some(table(&weights.root(), "lm_head.weight")?),
+        };
+        Ok(Self { config, precision, isa: Isa::best(), wte, wpe, blocks, ln_f, head })
+    }
+
+    /// The same with other instructions than the fastest, one of [`Isa::available`].
+    #[must_use]
+    pub fn with_isa(self, isa: Isa) -> Self {
+        // An `Isa` that this processor lacks would crash.
+        let isa = if Isa::available().contains(&isa) { isa } else { Isa::best() };
+        Self { isa, ..self }
+    }
+
+    /// How its weights are kept.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    fn check(&self, part: &Part<'_, CpuCache>) -> Result<(), ModelError> {
+        let Config { n_positions: window, vocab_size: vocabulary, .. } = self.config;
+        if part.cache.shape() != Shape::of(&self.config, self.precision) {
+            return Err(ModelError::ForeignCache);
+        }
+        if part.ids.is_empty() {
+            return Err(ModelError::NoIds);
+        }
+        if part.ids.len() > window - part.cache.len() {
+            return Err(ModelError::Window { asked: part.ids.len(), used: part.cache.len(), window });
+        }
+        let outside = |&id: &u32| usize::try_from(id).map_or(true, |id| id >= vocabulary);
+        match part.ids.iter().position(outside) {
+            Some(position) => Err(ModelError::Id { id: part.ids[position], position, vocabulary }),
+            None => Ok(()),
+        }
+    }
+
+    /// Ids and positions to vectors.
+    fn embed(&self, parts: &[Part<'_, CpuCache>]) -> Vec<f32> {
+        let c = self.config.n_embd;
+        let mut x = vec![0.0; parts.iter().map(|part| part.ids.len()).sum::<usize>() * c]; // (t, c)
+        let places = parts.iter().flat_map(|part| part.ids.iter().zip(part.cache.len()..));
+        for (x, (&id, position)) in x.chunks_exact_mut(c).zip(places) {
+            self.wte.row(id as usize, x);
+            math::add(x, &self.wpe[position * c..][..c]);
+        }
+        x
+    }
+
+    fn multiply(&self, linear: &Linear, x: &[f32], inputs: usize) -> Vec<f32> {
+        let outputs = linear.bias.len();
+        let input = Input::new(self.precision, x, inputs);
+        let mut y = vec![0.0; input.tokens * outputs];
+        linear.matrix.multiply(self.isa, &input, &mut y);
+        y.chunks_exact_mut(outputs).for_each(|y| math::add(y, &linear.bias));
+        y
+    }
+
+    /// What one block adds, in place.
+    fn block(&self, layer: usize, x: &mut [f32], parts: &mut [Part<'_, CpuCache>]) {
+        let (block, c) = (&self.blocks[layer], self.config.n_embd);
+        let qkv = self.multiply(&block.attn, &block.ln_1.apply(x, c), c); // (t, 3c)
+        let y = self.attention(layer, &qkv, parts); // (t, c)
+        math::add(x, &self.multiply(&block.attn_proj, &y, c));
+        let mut inner = self.multiply(&block.fc, &block.ln_2.apply(x, c), c); // (t, inner)
+        activate(self.config.activation_function, &mut inner);
+        math::add(x, &self.multiply(&block.proj, &inner, self.config.inner()));
+    }
+
+    fn attention(&self, layer: usize, qkv: &[f32], parts: &mut [Part<'_, CpuCache>]) -> Vec<f32> {
+        let (c, width) = (self.config.n_embd, self.config.head_width());
+        let scale = self.config.attention_scale(layer);
+        let mut y = vec![0.0; qkv.len() / 3]; // (t, c)
+        let (mut bytes, mut scores) = (vec![0; width], vec![0.0; self.config.n_positions]);
+        let mut rows = qkv.chunks_exact(3 * c).zip(y.chunks_exact_mut(c));
+        for part in parts {
+            let count = part.ids.len();
+            let first = part.cache.len() - count;
+            let rows: Vec<_> = rows.by_ref().take(count).collect();
+            for (position, (qkv, _)) in (first..).zip(&rows) {
+                part.cache.set(layer, position, &qkv[c..2 * c], &qkv[2 * c..]);
+            }
+            for (position, (qkv, y)) in (first..).zip(rows) {
+                let heads = qkv[..c].chunks_exact(width).zip(y.chunks_exact_mut(width)).enumerate();
+                for (head, (query, y)) in heads {
+                    let look = Look { cache: part.cache, layer, head, scale, query };
+                    look.attend(&mut bytes, &mut scores[..=position], y);
+                }
+            }
+        }
+        y
+    }
+
+    /// The logits that each part wants, of the id to follow it.
+    fn logits(&self, x: &[f32], parts: &mut [Part<'_, CpuCache>]) {
+        let c = self.config.n_embd;
+        let mut last = Vec::with_capacity(parts.len() * c);
+        let mut end = 0;
+        for part in parts.iter() {
+            end += part.ids.len();
+            last.extend_from_slice(&x[(end - 1) * c..end * c]);
+        }
+        let last = self.ln_f.apply(&last, c); // (parts, c)
+        let input = Input::new(self.precision, &last, c);
+        let head = self.head.as_ref().unwrap_or(&self.wte);
+        let vocabulary = self.config.vocab_size;
+        parts.iter_mut().for_each(|part| part.logits.resize(vocabulary, 0.0));
+        // Some rows at a time: those that several parts want are still near.
+        for near in (0..vocabulary).step_by(NEAR_ROWS) {
+            let near = near..(near + NEAR_ROWS).min(vocabulary);
+            for (token, part) in parts.iter_mut().enumerate() {
+                for wanted in part.wanted {
+                    let (start, end) = (wanted.start as usize, wanted.end as usize);
+                    let rows = start.max(near.start)..end.min(near.end);
+                    if !rows.is_empty() {
+                        head.multiply(self.isa, &input, token, rows, part.logits);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows of the head that are worked on for all parts before the next are.
+const NEAR_ROWS: usize = 256;
+
+impl Network for Cpu {
+    type Cache = CpuCache;
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn cache(&self) -> CpuCache {
+        CpuCache::new(Shape::of(&self.config, self.precision))
+    }
+
+    fn read(&self, parts: &mut [Part<'_, CpuCache>]) -> Result<(), ModelError> {
+        parts.iter().try_for_each(|part| self.check(part))?;
+        let mut x = self.embed(parts);
+        parts.iter_mut().for_each(|part| part.cache.grow(part.ids.len()));
+        for layer in 0..self.blocks.len() {
+            self.block(layer, &mut x, parts);
+        }
+        self.logits(&x, parts);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Cpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cpu")
+            .field("config", &self.config)
+            .field("precision", &self.precision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Block {
+    fn load(config: &Config, vb: &Scope<'_>, precision: Precision) -> Result<Self, ModelError> {
+        let (c, inner) = (config.n_embd, config.inner());
+        let linear = |inputs, outputs, scope| Linear::load(inputs, outputs, &scope, precision);
+        Ok(Self {
+            ln_1: Norm::load(config, &vb.pp("ln_1"))?,
+            attn: linear(c, 3 * c, vb.pp("attn").pp("c_attn"))?,
+            attn_proj: linear(c, c, vb.pp("attn").pp("c_proj"))?,
+            ln_2: Norm::load(config, &vb.pp("ln_2"))?,
+            fc: linear(c, inner, vb.pp("mlp").pp("c_fc"))?,
+            proj: linear(inner, c, vb.pp("mlp").pp("c_proj"))?,
+        })
+    }
+}
+
+impl Linear {
+    fn load(inputs: usize, outputs: usize, vb: &Scope<'_>, precision: Precision) -> Result<Self, ModelError> {
+        let matrix = Matrix::pack(&vb.values(&[inputs, outputs], "weight")?, inputs, outputs, precision);
+        Ok(Self { matrix, bias: vb.values(&[outputs], "bias")?.to_vec() })
+    }
+}
+
+impl Norm {
+    #[expect(clippy::cast_possible_truncation, reason = "a small number")]
+    fn load(config: &Config, vb: &Scope<'_>) -> Result<Self, ModelError> {
+        let values = |name| Ok::<_, ModelError>(vb.values(&[config.n_embd], name)?.to_vec());
+        let epsilon = config.layer_norm_epsilon as f32;
+        Ok(Self { weight: values("weight")?, bias: values("bias")?, epsilon })
+    }
+
+    /// Layer normalisation of each row (Ba et al. 2016, <https://arxiv.org/abs/1607.06450>).
+    fn apply(&self, x: &[f32], width: usize) -> Vec<f32> {
+        let mut y = vec![0.0; x.len()];
+        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+            normalise(self, x, y);
+        }
+        y
+    }
+}
+
+math::vectorised_fn! {
+    fn normalise<'a>(norm: &'a Norm, x: &'a [f32], y: &'a mut [f32]) -> () {
+        #[expect(clippy::cast_precision_loss, reason = "a width is small")]
+        let width = x.len() as f32;
+        let mean = math::sum(x, |x| x) / width;
+        let variance = math::sum(x, |x| (x - mean) * (x - mean)) / width;
+        let factor = 1.0 / (variance + norm.epsilon).sqrt();
+        for (y, (x, (weight, bias))) in y.iter_mut().zip(x.iter().zip(norm.weight.iter().zip(&norm.bias))) {
+            *y = (x - mean) * factor * weight + bias;
+        }
+    }
+}
+
+math::vectorised_fn! {
+    fn activate<'a>(activation: Activation, x: &'a mut [f32]) -> () {
+        match activation {
+            Activation::GeluNew => x.iter_mut().for_each(|x| *x = math::gelu_tanh(*x)),
+            Activation::Gelu => x.iter_mut().for_each(|x| *x = math::gelu_erf(*x)),
+            Activation::Relu => x.iter_mut().for_each(|x| *x = x.max(0.0)),
+            Activation::Silu => x.iter_mut().for_each(|x| *x /= 1.0 + math::exp(-*x)),
+        }
+    }
+}

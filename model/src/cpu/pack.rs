@@ -1,0 +1,224 @@
+//! Weights as they lie in memory: bytes with a scale for every 64 of them, or f32, in
+//! the order in which the kernels read them.
+
+use crate::math;
+use crate::weights::Values;
+
+/// Inputs that share a scale.
+pub(super) const BLOCK: usize = 64;
+
+/// Outputs side by side in a panel.
+pub(super) const LANES: usize = 16;
+
+/// Bytes of a cache line: 64 weights, each 128 above its value.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Line(pub(super) [u8; 64]);
+
+/// Lines of a block of a panel.
+pub(super) const QUADS: usize = BLOCK / 4;
+
+/// What a byte stands above its value, so that it has no sign.
+const OFFSET: i32 = 128;
+
+/// A matrix in bytes, in panels of 16 outputs.
+///
+/// A panel is a run of blocks, a block 16 lines, a line four inputs of each output:
+/// byte `4 r + k` of line `j` of block `b` is output `r`, input `64 b + 4 j + k`.
+pub(super) struct Panels {
+    /// Blocks of a panel.
+    pub(super) blocks: usize,
+    pub(super) outputs: usize,
+    pub(super) lines: Vec<Line>,
+    /// bfloat16, one for each output of each block.
+    pub(super) scales: Vec<[u16; LANES]>,
+}
+
+impl Panels {
+    /// Packs a matrix stored `(in, out)`.
+    pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
+        let (blocks, panels) = (inputs.div_ceil(BLOCK), outputs.div_ceil(LANES));
+        let mut lines = lines(panels * blocks * QUADS);
+        let mut scales = vec![[0; LANES]; panels * blocks];
+        let mut values = [[0.0; LANES]; BLOCK];
+        for (at, (lines, scales)) in lines.chunks_exact_mut(QUADS).zip(&mut scales).enumerate() {
+            let (panel, block) = (at / blocks, at % blocks);
+            let width = LANES.min(outputs - panel * LANES);
+            for (k, values) in values.iter_mut().enumerate() {
+                *values = [0.0; LANES];
+                let input = block * BLOCK + k;
+                if input < inputs {
+                    source.fill(input * outputs + panel * LANES, &mut values[..width]);
+                }
+            }
+            *scales = pack_block(&values, lines);
+        }
+        Self { blocks, outputs, lines, scales }
+    }
+
+    /// How many panels there are.
+    pub(super) fn count(&self) -> usize {
+        self.outputs.div_ceil(LANES)
+    }
+
+    /// Lines and scales of one.
+    pub(super) fn panel(&self, panel: usize) -> (&[Line], &[[u16; LANES]]) {
+        let lines = &self.lines[panel * self.blocks * QUADS..][..self.blocks * QUADS];
+        (lines, &self.scales[panel * self.blocks..][..self.blocks])
+    }
+}
+
+math::vectorised_fn! {
+    fn pack_block<'a>(values: &'a [[f32; LANES]; BLOCK], lines: &'a mut [Line]) -> [u16; LANES] {
+        let mut largest = [0.0_f32; LANES];
+        for row in values {
+            for (largest, value) in largest.iter_mut().zip(row) {
+                *largest = largest.max(value.abs());
+            }
+        }
+        let scales = largest.map(scale);
+        let inverse = scales.map(inverse);
+        for (quad, line) in values.chunks_exact(4).zip(lines) {
+            for (k, row) in quad.iter().enumerate() {
+                for (r, (value, inverse)) in row.iter().zip(&inverse).enumerate() {
+                    line.0[4 * r + k] = above(value * inverse);
+                }
+            }
+        }
+        scales
+    }
+}
+
+/// A matrix in bytes, row by row: for those of which single rows are read.
+pub(super) struct Rows {
+    /// Lines of a row, which are its blocks.
+    pub(super) blocks: usize,
+    pub(super) lines: Vec<Line>,
+    /// bfloat16, one for each line.
+    pub(super) scales: Vec<u16>,
+}
+
+impl Rows {
+    /// Packs a matrix stored `(out, in)`.
+    pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
+        let blocks = inputs.div_ceil(BLOCK);
+        let mut lines = lines(outputs * blocks);
+        let mut scales = vec![0; outputs * blocks];
+        let mut row = vec![0.0; blocks * BLOCK];
+        for (at, (lines, scales)) in
+            lines.chunks_exact_mut(blocks).zip(scales.chunks_exact_mut(blocks)).enumerate()
+        {
+            source.fill(at * inputs, &mut row[..inputs]);
+            pack_row(&row, lines, scales);
+        }
+        Self { blocks, lines, scales }
+    }
+
+    /// Lines and scales of one.
+    pub(super) fn row(&self, row: usize) -> (&[Line], &[u16]) {
+        (&self.lines[row * self.blocks..][..self.blocks], &self.scales[row * self.blocks..][..self.blocks])
+    }
+
+    /// The values of a row.
+    pub(super) fn unpack(&self, row: usize, values: &mut [f32]) {
+        let (lines, scales) = self.row(row);
+        for ((values, line), &scale) in values.chunks_mut(BLOCK).zip(lines).zip(scales) {
+            for (value, &byte) in values.iter_mut().zip(&line.0) {
+                *value = widen(scale) * (f32::from(byte) - 128.0);
+            }
+        }
+    }
+}
+
+math::vectorised_fn! {
+    fn pack_row<'a>(row: &'a [f32], lines: &'a mut [Line], scales: &'a mut [u16]) -> () {
+        for ((values, line), scale) in row.chunks_exact(BLOCK).zip(lines).zip(scales) {
+            *scale = self::scale(math::largest(values));
+            let inverse = inverse(*scale);
+            for (byte, value) in line.0.iter_mut().zip(values) {
+                *byte = above(value * inverse);
+            }
+        }
+    }
+}
+
+/// A matrix in f32, in panels of 16 outputs, input by input.
+pub(super) struct WidePanels {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) values: Vec<[f32; LANES]>,
+}
+
+impl WidePanels {
+    /// Packs a matrix stored `(in, out)`.
+    pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
+        let mut values = vec![[0.0; LANES]; outputs.div_ceil(LANES) * inputs];
+        large(&values);
+        for (at, values) in values.iter_mut().enumerate() {
+            let (panel, input) = (at / inputs, at % inputs);
+            let width = LANES.min(outputs - panel * LANES);
+            source.fill(input * outputs + panel * LANES, &mut values[..width]);
+        }
+        Self { inputs, outputs, values }
+    }
+
+    /// How many panels there are.
+    pub(super) fn count(&self) -> usize {
+        self.outputs.div_ceil(LANES)
+    }
+
+    /// The values of one.
+    pub(super) fn panel(&self, panel: usize) -> &[[f32; LANES]] {
+        &self.values[panel * self.inputs..][..self.inputs]
+    }
+}
+
+/// The smallest bfloat16 that takes values up to `largest` in 127 steps.
+#[inline(always)]
+fn scale(largest: f32) -> u16 {
+    let bits = (largest / 127.0).to_bits();
+    (bits >> 16) as u16 + u16::from(bits & 0xffff != 0)
+}
+
+#[inline(always)]
+fn inverse(scale: u16) -> f32 {
+    if scale == 0 { 0.0 } else { 1.0 / widen(scale) }
+}
+
+/// A bfloat16 as f32.
+#[inline(always)]
+pub(super) fn widen(scale: u16) -> f32 {
+    f32::from_bits(u32::from(scale) << 16)
+}
+
+/// A byte 128 above the nearest whole number; values that are none are 0.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=255")]
+#[inline(always)]
+fn above(value: f32) -> u8 {
+    (value.round_ties_even().clamp(-127.0, 127.0) as i32 + OFFSET) as u8
+}
+
+fn lines(count: usize) -> Vec<Line> {
+    let lines = vec![Line([0; 64]); count];
+    large(&lines);
+    lines
+}
+
+/// Asks for large pages under memory nothing has been written to yet: with the
+/// usual ones a processor looks up addresses all the time it streams weights.
+#[cfg(target_os = "linux")]
+fn large<T>(memory: &[T]) {
+    use rustix::mm::{Advice, madvise};
+    const LARGE: usize = 2 << 20;
+    let range = memory.as_ptr_range();
+    let start = (range.start as usize).next_multiple_of(LARGE);
+    let end = range.end as usize / LARGE * LARGE;
+    if start < end {
+        // SAFETY: the range lies within the slice, and the advice changes nothing but speed.
+        // A system that has no large pages says so, and the usual ones do.
+        let _ = unsafe { madvise(start as *mut _, end - start, Advice::LinuxHugepage) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn large<T>(_: &[T]) {}

@@ -1,0 +1,69 @@
+//! What generation needs of a model.
+
+use std::ops::Range;
+
+use crate::{Cache, Config, Gpt2, ModelError};
+
+/// A model that reads ids and says what may follow them.
+pub trait Network: Send + Sync {
+    /// What it has read of one sequence. A clone goes on by itself.
+    type Cache: Clone;
+
+    /// The shape of the model.
+    fn config(&self) -> &Config;
+
+    /// A cache that holds no ids.
+    fn cache(&self) -> Self::Cache;
+
+    /// Appends ids to each of some sequences, and gives the logits of the id to follow
+    /// each. The sequences are worked on together, and do not depend on each other.
+    ///
+    /// # Errors
+    /// If a part has no ids, one is outside of the vocabulary, they exceed the window,
+    /// or a cache is another model's. The caches are then as they were.
+    fn read(&self, parts: &mut [Part<'_, Self::Cache>]) -> Result<(), ModelError>;
+
+    /// Appends ids to one sequence and returns all logits of the id to follow them.
+    ///
+    /// # Errors
+    /// Those of [`Network::read`].
+    fn read_one(&self, ids: &[u32], cache: &mut Self::Cache) -> Result<Vec<f32>, ModelError> {
+        let mut logits = Vec::new();
+        #[expect(clippy::single_range_in_vec_init, reason = "a set of one range")]
+        let wanted = [0..u32::try_from(self.config().vocab_size).unwrap_or(u32::MAX)];
+        self.read(&mut [Part { ids, cache, wanted: &wanted, logits: &mut logits }])?;
+        Ok(logits)
+    }
+}
+
+/// One sequence's part in a step.
+pub struct Part<'a, C> {
+    /// What comes next in it.
+    pub ids: &'a [u32],
+    /// What came before.
+    pub cache: &'a mut C,
+    /// Of which ids the logits are asked for; none where others follow at once.
+    pub wanted: &'a [Range<u32>],
+    /// Gets one logit for each id of the vocabulary, of which only those wanted count.
+    pub logits: &'a mut Vec<f32>,
+}
+
+impl Network for Gpt2 {
+    type Cache = Cache;
+
+    fn config(&self) -> &Config {
+        self.config()
+    }
+
+    fn cache(&self) -> Cache {
+        self.cache()
+    }
+
+    fn read(&self, parts: &mut [Part<'_, Cache>]) -> Result<(), ModelError> {
+        parts.iter().try_for_each(|part| self.check_call(part.ids, part.cache))?;
+        for part in parts {
+            *part.logits = self.forward(part.ids, part.cache)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! The decoder made for the processor against transformers' numbers and against
+//! candle: alone and with others, in pieces, on shared caches, with every kind of
+//! instruction there is here.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use continuo_model::cpu::{Cpu, Isa, Precision};
+use continuo_model::train::{TrainConfig, Trainer};
+use continuo_model::{Config, Gpt2, ModelError, Network, Part};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+#[derive(Deserialize)]
+struct Expected {
+    ids: Vec<u32>,
+    logits: Vec<Vec<f32>>,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// A model with fresh weights, several pages of positions, and widths that fill no
+/// block or panel.
+fn fresh() -> (TempDir, Gpt2) {
+    let config = Config {
+        vocab_size: 301,
+        n_positions: 120,
+        n_embd: 90,
+        n_layer: 2,
+        n_head: 3,
+        initializer_range: 0.3,
+        ..Config::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let settings = TrainConfig { context: 64, ..TrainConfig::default() };
+    Trainer::new(config, settings).unwrap().export(dir.path(), false).unwrap();
+    let candle = Gpt2::open(dir.path()).unwrap();
+    (dir, candle)
+}
+
+fn ids(count: u32) -> Vec<u32> {
+    (0..count).map(|n| (n * n * 7 + n * 13) % 301).collect()
+}
+
+#[test]
+fn f32_equals_transformers_at_every_position() {
+    for name in ["plain", "odd", "other"] {
+        let expected: Expected =
+            serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap();
+        let model = Cpu::open(&fixture(name), Precision::F32).unwrap();
+        let mut growing = model.cache();
+        for (position, logits) in expected.logits.iter().enumerate() {
+            let whole = model.read_one(&expected.ids[..=position], &mut model.cache()).unwrap();
+            assert!(distance(&whole, logits) < 1e-4, "{name}, position {position}: {whole:?} {logits:?}");
+            let one = model.read_one(&expected.ids[position..=position], &mut growing).unwrap();
+            assert!(distance(&one, logits) < 1e-4, "{name}, cached position {position}: {one:?} {logits:?}");
+        }
+    }
+}
+
+#[test]
+fn f32_equals_candle_over_pages_and_panels() {
+    let (dir, candle) = fresh();
+    let model = Cpu::open(dir.path(), Precision::F32).unwrap();
+    let ids = ids(120);
+    let (mut ours, mut theirs) = (model.cache(), candle.cache());
+    for (from, to) in [(0, 70), (70, 71), (71, 100), (100, 119), (119, 120)] {
+        let a = model.read_one(&ids[from..to], &mut ours).unwrap();
+        let b = candle.forward(&ids[from..to], &mut theirs).unwrap();
+        assert!(distance(&a, &b) < 1e-4, "{from}..{to}: {}", distance(&a, &b));
+    }
+}
+
+/// The root of the mean square.
+fn size(values: &[f32]) -> f32 {
+    let sum: f32 = values.iter().map(|x| x * x).sum();
+    (sum / values.iter().map(|_| 1.0).sum::<f32>()).sqrt()
+}
+
+#[test]
+fn bytes_are_near_f32() {
+    let (dir, candle) = fresh();
+    let model = Cpu::open(dir.path(), Precision::Int8).unwrap();
+    let ids = ids(100);
+    let exact = candle.forward(&ids, &mut candle.cache()).unwrap();
+    let ours = model.read_one(&ids, &mut model.cache()).unwrap();
+    let off: Vec<f32> = exact.iter().zip(&ours).map(|(a, b)| a - b).collect();
+    assert!(size(&off) < 0.03 * size(&exact), "{} of {}", size(&off), size(&exact));
+}
+
+#[test]
+fn every_kind_of_instruction_gives_the_same() {
+    let (dir, _) = fresh();
+    let ids = ids(100);
+    let logits = |isa| {
+        let model = Cpu::open(dir.path(), Precision::Int8).unwrap().with_isa(isa);
+        let mut cache = model.cache();
+        let whole = model.read_one(&ids[..99], &mut cache).unwrap();
+        [whole, model.read_one(&ids[99..], &mut cache).unwrap()].concat()
+    };
+    let plain = logits(Isa::Plain);
+    for isa in Isa::available() {
+        let off = distance(&logits(isa), &plain);
+        // Rounding to bytes may tip over where sums differ in the last bit.
+        assert!(off < 0.02 * size(&plain), "{isa:?}: {off} of {}", size(&plain));
+    }
+}
+
+/// What each of some sequences says, worked on together.
+fn together(model: &Cpu, sequences: &[&[u32]], caches: &mut [<Cpu as Network>::Cache]) -> Vec<Vec<f32>> {
+    let mut logits = vec![Vec::new(); sequences.len()];
+    #[expect(clippy::single_range_in_vec_init, reason = "a set of one range")]
+    let wanted = [0..301];
+    let parts = sequences.iter().zip(caches).zip(&mut logits);
+    let parts = parts.map(|((ids, cache), logits)| Part { ids, cache, wanted: &wanted, logits });
+    model.read(&mut parts.collect::<Vec<_>>()).unwrap();
+    logits
+}
+
+#[test]
+fn takes_together_are_as_they_are_alone() {
+    let (dir, _) = fresh();
+    for precision in [Precision::F32, Precision::Int8] {
+        let model = Cpu::open(dir.path(), precision).unwrap();
+        let ids = ids(120);
+        for count in [1, 2, 3, 5, 8, 13] {
+            let mut root = model.cache();
+            model.read_one(&ids[..40], &mut root).unwrap();
+            let mut caches = vec![root.clone(); count];
+            let mut alone: Vec<_> = caches.clone();
+            for step in 0..3 {
+                let next: Vec<Vec<u32>> = (0..count).map(|take| vec![ids[40 + 3 * take + step]]).collect();
+                let sequences: Vec<&[u32]> = next.iter().map(Vec::as_slice).collect();
+                let all = together(&model, &sequences, &mut caches);
+                for (take, logits) in all.iter().enumerate() {
+                    let one = model.read_one(&next[take], &mut alone[take]).unwrap();
+                    assert!(distance(&one, logits) < 1e-4, "{precision:?}, take {take} of {count}");
+                }
+            }
+            assert_eq!(root.len(), 40, "what the takes share stays as it is");
+        }
+    }
+}
+
+#[test]
+fn a_cache_cut_and_shared_remembers_what_it_should() {
+    let (dir, _) = fresh();
+    let model = Cpu::open(dir.path(), Precision::F32).unwrap();
+    let ids = ids(120);
+    let anew = |ids: &[u32]| model.read_one(ids, &mut model.cache()).unwrap();
+    let mut first = model.cache();
+    model.read_one(&ids[..50], &mut first).unwrap();
+    let mut second = first.clone();
+    first.truncate(33);
+    second.truncate(45);
+    let a = model.read_one(&ids[60..70], &mut first).unwrap();
+    let b = model.read_one(&ids[80..100], &mut second).unwrap();
+    assert!(distance(&a, &anew(&[&ids[..33], &ids[60..70]].concat())) < 1e-4);
+    assert!(distance(&b, &anew(&[&ids[..45], &ids[80..100]].concat())) < 1e-4);
+    drop(second);
+    first.truncate(40);
+    let a = model.read_one(&ids[..30], &mut first).unwrap();
+    assert!(distance(&a, &anew(&[&ids[..33], &ids[60..67], &ids[..30]].concat())) < 1e-4);
+    first.truncate(0);
+    assert!(first.is_empty());
+    assert!(distance(&model.read_one(&ids[..9], &mut first).unwrap(), &anew(&ids[..9])) < 1e-4);
+}
+
+#[test]
+fn only_what_is_wanted_is_worked_out() {
+    let (dir, _) = fresh();
+    for precision in [Precision::F32, Precision::Int8] {
+        let model = Cpu::open(dir.path(), precision).unwrap();
+        let all = model.read_one(&ids(20), &mut model.cache()).unwrap();
+        let wanted: [Range<u32>; 3] = [3..4, 17..60, 300..301];
+        let mut logits = Vec::new();
+        let part = Part { ids: &ids(20), cache: &mut model.cache(), wanted: &wanted, logits: &mut logits };
+        model.read(&mut [part]).unwrap();
+        for (id, (some, all)) in logits.iter().zip(&all).enumerate() {
+            let id = u32::try_from(id).unwrap();
+            let expected = if wanted.iter().any(|range| range.contains(&id)) { *all } else { 0.0 };
+            assert_eq!(*some, expected, "{precision:?}, id {id}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_costs_nothing() {
+    let model = Cpu::open(&fixture("plain"), Precision::Int8).unwrap();
+    let mut cache = model.cache();
+    model.read_one(&[1; 12], &mut cache).unwrap();
+    let error = model.read_one(&[0; 5], &mut cache).unwrap_err();
+    assert!(matches!(error, ModelError::Window { asked: 5, used: 12, window: 16 }), "{error}");
+    let error = model.read_one(&[36, 37], &mut cache).unwrap_err();
+    assert!(matches!(error, ModelError::Id { id: 37, position: 1, vocabulary: 37 }), "{error}");
+    assert!(matches!(model.read_one(&[], &mut cache), Err(ModelError::NoIds)));
+    assert_eq!(cache.len(), 12);
+    model.read_one(&[0; 4], &mut cache).unwrap();
+    let other = Cpu::open(&fixture("plain"), Precision::F32).unwrap();
+    assert!(matches!(model.read_one(&[1], &mut other.cache()), Err(ModelError::ForeignCache)));
+}

@@ -1,0 +1,258 @@
+//! `continuo bench`: how fast this machine reads and answers.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use continuo_codec::{IdSet, Stream};
+use continuo_model::cpu::{Cpu, CpuCache, Precision};
+use continuo_model::{Network, Part, Sampler, Sampling};
+use serde_json::json;
+
+use crate::Outcome;
+use crate::encodings::EncodingName;
+
+/// What `continuo bench` can be told.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    #[command(subcommand)]
+    pub command: BenchCommand,
+}
+
+/// The subcommands of `continuo bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Measure how fast a model reads a prompt and goes on from it
+    #[command(
+        long_about = "Measure how fast a model reads a prompt and goes on from it.\n\n\
+            What is read is no music, and what comes is thrown away: only the time counts. With --encoding each id is \
+            one that the encoding allows, and only these are considered, as in `continuo generate`. Music takes 3 ids \
+            a note in most encodings, 13 in text; a note every eighth at 120 beats a minute are 4 notes a second.",
+        after_help = "EXAMPLES:\n  \
+            continuo bench decode --model model/\n  \
+            continuo bench decode --model gpt2/ --encoding text --takes 4 --json"
+    )]
+    Decode(DecodeArgs),
+}
+
+/// What `continuo bench decode` can be told.
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// A model folder (config.json, model.safetensors)
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// How weights are kept
+    #[arg(long, value_enum, default_value_t = PrecisionName::Int8)]
+    pub precision: PrecisionName,
+    /// How many answers at once, 1 to 8
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub takes: u8,
+    /// How many ids are read first
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub prompt: u32,
+    /// How many ids each answer has
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tokens: u32,
+    /// Choose as this encoding allows
+    #[arg(long, value_enum)]
+    pub encoding: Option<EncodingName>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How weights are kept, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionName {
+    /// A byte each: the fastest
+    Int8,
+    /// As they are, four bytes each
+    F32,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::Int8 => Self::Int8,
+            PrecisionName::F32 => Self::F32,
+        }
+    }
+}
+
+/// Runs `continuo bench`.
+///
+/// # Errors
+/// One sentence that names the file or option and the remedy.
+pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
+    let BenchCommand::Decode(args) = &args.command;
+    let begin = Instant::now();
+    let model = Cpu::open(&args.model, args.precision.into())?;
+    let loading = begin.elapsed();
+    check(args, &model)?;
+    // Once for nothing: memory is touched, and the processor awake.
+    measure(args, &model, 8)?;
+    let times = measure(args, &model, args.tokens)?;
+    tell(args, loading, &times);
+    Ok(Outcome::Done)
+}
+
+fn check(args: &DecodeArgs, model: &Cpu) -> anyhow::Result<()> {
+    let window = model.config().n_positions;
+    let asked = u64::from(args.prompt) + u64::from(args.tokens);
+    if asked > window as u64 {
+        bail!(
+            "--prompt {} and --tokens {} are more than the model's window of {window}; ask for less",
+            args.prompt,
+            args.tokens
+        );
+    }
+    if let Some(name) = args.encoding {
+        let (knows, has) = (model.config().vocab_size, name.encoding().vocab_size());
+        if knows < has {
+            bail!("the model knows {knows} ids, but --encoding {} has {has}; name another", name.as_str());
+        }
+    }
+    Ok(())
+}
+
+struct Times {
+    prefill: Duration,
+    /// From the last of the prompt to the first id of each answer.
+    first: Duration,
+    /// All other ids.
+    rest: Duration,
+    /// The first note of any answer, since the prompt was read.
+    note: Option<Duration>,
+}
+
+fn measure(args: &DecodeArgs, model: &Cpu, tokens: u32) -> anyhow::Result<Times> {
+    let prompt: Vec<u32> = (0..args.prompt).map(|n| n * 7 % 300 % vocabulary(model)).collect();
+    let (&last, start) = prompt.split_last().context("a prompt has an id")?;
+    let mut cache = model.cache();
+    let begin = Instant::now();
+    for ids in start.chunks(64) {
+        model.read(&mut [Part { ids, cache: &mut cache, wanted: &[], logits: &mut Vec::new() }])?;
+    }
+    let prefill = begin.elapsed();
+    let mut takes: Vec<Take> =
+        (0..args.takes.into()).map(|take| Take::new(args, model, &cache, take, last)).collect();
+    drop(cache);
+    let begin = Instant::now();
+    let mut note = None;
+    let mut first = Duration::ZERO;
+    for token in 0..tokens {
+        step(model, &mut takes)?;
+        let mut heard = false;
+        for take in &mut takes {
+            heard |= take.choose()?;
+        }
+        note = note.or(heard.then(|| begin.elapsed()));
+        if token == 0 {
+            first = begin.elapsed();
+        }
+    }
+    Ok(Times { prefill, first, rest: begin.elapsed() - first, note })
+}
+
+fn vocabulary(model: &Cpu) -> u32 {
+    u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX)
+}
+
+fn step(model: &Cpu, takes: &mut [Take]) -> anyhow::Result<()> {
+    let parts = takes.iter_mut().map(|take| Part {
+        ids: std::slice::from_ref(&take.next),
+        cache: &mut take.cache,
+        wanted: take.allowed.ranges(),
+        logits: &mut take.logits,
+    });
+    Ok(model.read(&mut parts.collect::<Vec<_>>())?)
+}
+
+/// One answer.
+struct Take {
+    cache: CpuCache,
+    sampler: Sampler,
+    encoding: Option<EncodingName>,
+    stream: Option<Box<dyn Stream>>,
+    allowed: IdSet,
+    logits: Vec<f32>,
+    next: u32,
+}
+
+impl Take {
+    fn new(args: &DecodeArgs, model: &Cpu, cache: &CpuCache, take: usize, next: u32) -> Self {
+        let mut allowed = IdSet::default();
+        let stream = args.encoding.map(|name| name.encoding().stream());
+        match &stream {
+            Some(stream) => stream.allowed(&mut allowed),
+            None => allowed.add(0..vocabulary(model)),
+        }
+        // The likeliest where all are allowed, as others measure; else as they come, or
+        // a model that never learned would say the same for ever.
+        let temperature = if stream.is_some() { 1.0 } else { 0.0 };
+        let sampler = Sampler::new(&Sampling { temperature, ..Sampling::default() }, take);
+        let cache = cache.clone();
+        Self { cache, sampler, encoding: args.encoding, stream, allowed, logits: Vec::new(), next }
+    }
+
+    /// Chooses an id; whether a note came of it.
+    fn choose(&mut self) -> anyhow::Result<bool> {
+        let chosen = self.sampler.sample(&self.logits, self.allowed.ranges());
+        self.next =
+            chosen.context("the model's answer holds no number to choose from; its weights are damaged")?;
+        let (Some(stream), Some(name)) = (&mut self.stream, self.encoding) else { return Ok(false) };
+        let mut events = Vec::new();
+        stream.push(self.next, &mut events)?;
+        if stream.finished() {
+            *stream = name.encoding().stream();
+        }
+        stream.allowed(&mut self.allowed);
+        Ok(events.iter().any(|event| matches!(event, continuo_codec::Event::Note(_))))
+    }
+}
+
+fn tell(args: &DecodeArgs, loading: Duration, times: &Times) {
+    let millis = |time: Duration| 1000.0 * time.as_secs_f64();
+    let prefill = f64::from(args.prompt - 1) / times.prefill.as_secs_f64();
+    let decoded = f64::from(args.tokens - 1) * f64::from(args.takes);
+    let decode = decoded / times.rest.as_secs_f64();
+    let peak = peak_memory();
+    if args.json {
+        let figures = json!({
+            "prefill_tokens_per_second": prefill,
+            "decode_tokens_per_second": decode,
+            "first_token_ms": millis(times.first),
+            "first_note_ms": times.note.map(millis),
+            "peak_memory_bytes": peak,
+            "load_ms": millis(loading),
+        });
+        crate::print(&format!("{figures}\n"));
+        return;
+    }
+    let mut said = format!(
+        "loading           {:8.1} ms\n\
+         reading a prompt  {prefill:8.1} ids a second\n\
+         answering         {decode:8.1} ids a second, all {} together\n\
+         first id          {:8.1} ms after the prompt\n",
+        millis(loading),
+        args.takes,
+        millis(times.first),
+    );
+    if let Some(note) = times.note {
+        said += &format!("first note        {:8.1} ms after the prompt\n", millis(note));
+    }
+    if let Some(peak) = peak {
+        said += &format!("memory            {:8.1} MB at most\n", peak as f64 / 1e6);
+    }
+    crate::print(&said);
+}
+
+/// The most memory this program has had so far, in bytes; where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
