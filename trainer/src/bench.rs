@@ -55,6 +55,9 @@ pub struct DecodeArgs {
     /// How many ids each answer has
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     pub tokens: u32,
+    /// How many threads, 1 to 64; 2 where there are as many cores
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: Option<u16>,
     /// Choose as this encoding allows
     #[arg(long, value_enum)]
     pub encoding: Option<EncodingName>,
@@ -88,7 +91,10 @@ impl From<PrecisionName> for Precision {
 pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let BenchCommand::Decode(args) = &args.command;
     let begin = Instant::now();
-    let model = Cpu::open(&args.model, args.precision.into())?;
+    let mut model = Cpu::open(&args.model, args.precision.into())?;
+    if let Some(threads) = args.threads {
+        model = model.with_threads(threads.into());
+    }
     let loading = begin.elapsed();
     check(args, &model)?;
     // Once for nothing: memory is touched, and the processor awake.

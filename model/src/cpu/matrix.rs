@@ -2,9 +2,11 @@
 //! once for all of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::kernel::{self, Isa};
 use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels};
+use super::pool::{Pool, Work};
 use crate::math;
 use crate::weights::Values;
 
@@ -41,44 +43,83 @@ impl Matrix {
         }
     }
 
-    /// `y = x W`; `x` is `(t, in)`, `y` `(t, out)`.
-    pub(super) fn multiply(&self, isa: Isa, x: &Input<'_>, y: &mut [f32]) {
-        let outputs = self.outputs();
-        let mut tiles = vec![[0.0; LANES]; x.tokens];
-        let count = match self {
-            Self::Int8(panels) => panels.count(),
-            Self::F32(panels) => panels.count(),
-        };
-        for panel in 0..count {
-            match self {
-                Self::Int8(panels) => {
-                    let (lines, scales) = panels.panel(panel);
-                    kernel::panel(isa, lines, scales, &x.bytes, &mut tiles);
-                }
-                Self::F32(panels) => {
-                    wide_panel(panels.panel(panel), x.values, &mut tiles);
-                }
+    /// How many panels there are, and the bytes of one.
+    fn panels(&self) -> (usize, usize) {
+        match self {
+            Self::Int8(panels) => (panels.count(), panels.blocks * BLOCK * LANES),
+            Self::F32(panels) => (panels.count(), panels.inputs * LANES * size_of::<f32>()),
+        }
+    }
+
+    /// The products of a panel with `x`, 16 outputs for each of its ids.
+    fn panel(&self, isa: Isa, x: &Input, panel: usize, tiles: &mut [[f32; LANES]]) {
+        match self {
+            Self::Int8(panels) => {
+                let (lines, scales) = panels.panel(panel);
+                kernel::panel(isa, lines, scales, &x.bytes, tiles);
             }
-            let width = LANES.min(outputs - panel * LANES);
-            for (tile, y) in tiles.iter().zip(y.chunks_exact_mut(outputs)) {
-                y[panel * LANES..][..width].copy_from_slice(&tile[..width]);
-            }
+            Self::F32(panels) => wide_panel(panels.panel(panel), &x.values, tiles),
         }
     }
 }
 
+/// About how many bytes of weights a piece of work reads: some microseconds' worth.
+const PIECE: usize = 192 << 10;
+
+/// `x W`, in pieces of some panels: `(panels, t, 16)` each.
+struct Product {
+    matrix: Arc<Matrix>,
+    isa: Isa,
+    x: Input,
+    /// Panels of a piece, and of all.
+    panels: usize,
+    count: usize,
+}
+
+impl Work for Product {
+    fn pieces(&self) -> usize {
+        self.count.div_ceil(self.panels)
+    }
+
+    fn piece(&self, index: usize) -> Vec<f32> {
+        let first = index * self.panels;
+        let panels = first..(first + self.panels).min(self.count);
+        let mut tiles = vec![[0.0; LANES]; panels.len() * self.x.tokens];
+        for (panel, tiles) in panels.zip(tiles.chunks_exact_mut(self.x.tokens)) {
+            self.matrix.panel(self.isa, &self.x, panel, tiles);
+        }
+        tiles.into_flattened()
+    }
+}
+
+/// `y = x W`; `y` is `(t, out)`.
+pub(super) fn multiply(pool: &Pool, isa: Isa, matrix: &Arc<Matrix>, x: Input, y: &mut [f32]) {
+    let (count, bytes) = matrix.panels();
+    let (outputs, tokens) = (matrix.outputs(), x.tokens);
+    let panels = (PIECE / bytes).max(1);
+    pool.run(Product { matrix: Arc::clone(matrix), isa, x, panels, count }, |piece, tiles| {
+        for (at, tiles) in (piece * panels..).zip(tiles.chunks_exact(tokens * LANES)) {
+            let begin = at * LANES;
+            let width = LANES.min(outputs - begin);
+            for (tile, y) in tiles.chunks_exact(LANES).zip(y.chunks_exact_mut(outputs)) {
+                y[begin..begin + width].copy_from_slice(&tile[..width]);
+            }
+        }
+    });
+}
+
 /// What is multiplied, `(t, in)`.
-pub(super) struct Input<'a> {
+pub(super) struct Input {
     pub(super) tokens: usize,
-    values: &'a [f32],
+    values: Vec<f32>,
     /// The same in bytes, for matrices that are.
     pub(super) bytes: Bytes,
 }
 
-impl<'a> Input<'a> {
-    pub(super) fn new(precision: Precision, values: &'a [f32], width: usize) -> Self {
+impl Input {
+    pub(super) fn new(precision: Precision, values: Vec<f32>, width: usize) -> Self {
         let bytes = match precision {
-            Precision::Int8 => Bytes::of(values, width),
+            Precision::Int8 => Bytes::of(&values, width),
             Precision::F32 => Bytes::default(),
         };
         Self { tokens: values.len() / width, values, bytes }
@@ -229,19 +270,83 @@ impl Table {
         }
     }
 
-    /// The products of one id's `x` with some rows, each to its own place in `y`.
-    pub(super) fn multiply(&self, isa: Isa, x: &Input<'_>, token: usize, rows: Range<usize>, y: &mut [f32]) {
+    /// The products of one id's `x` with some rows.
+    fn rows(&self, isa: Isa, x: &Input, token: usize, rows: Range<usize>, y: &mut [f32]) {
         match self {
             Self::Int8(table) => {
-                for row in rows {
+                for (row, y) in rows.zip(y) {
                     let (lines, scales) = table.row(row);
-                    y[row] = kernel::row(isa, lines, scales, &x.bytes, token);
+                    *y = kernel::row(isa, lines, scales, &x.bytes, token);
                 }
             }
             Self::F32 { width, values } => {
-                let weights = &values[rows.start * width..rows.end * width];
-                wide_rows(weights, x.row(token), &mut y[rows]);
+                wide_rows(&values[rows.start * width..rows.end * width], x.row(token), y);
             }
         }
+    }
+}
+
+/// Products of rows with what some ids are, each with those it wants.
+pub(super) struct Choice {
+    pub(super) table: Arc<Table>,
+    pub(super) isa: Isa,
+    pub(super) x: Input,
+    /// Stretches of rows, none longer than [`STRETCH`], with the id that wants them: in
+    /// the order of the rows, as those that several want should still be near.
+    stretches: Vec<(Range<usize>, usize)>,
+}
+
+/// Rows of a stretch at most.
+const STRETCH: usize = 128;
+
+/// Stretches of a piece.
+const STRETCHES: usize = 4;
+
+impl Choice {
+    pub(super) fn new(table: Arc<Table>, isa: Isa, x: Input, wanted: &[Vec<Range<usize>>]) -> Self {
+        let mut stretches = Vec::new();
+        for (token, ranges) in wanted.iter().enumerate() {
+            for range in ranges {
+                // Cut at the same places for all.
+                let mut start = range.start;
+                while start < range.end {
+                    let end = (start / STRETCH * STRETCH + STRETCH).min(range.end);
+                    stretches.push((start..end, token));
+                    start = end;
+                }
+            }
+        }
+        stretches.sort_by_key(|(rows, _)| rows.start / STRETCH);
+        Self { table, isa, x, stretches }
+    }
+
+    /// Hands out rows, the id that wants them, and their products.
+    pub(super) fn run(self, pool: &Pool, mut take: impl FnMut(Range<usize>, usize, &[f32])) {
+        let stretches = self.stretches.clone();
+        pool.run(self, |piece, mut products| {
+            for (rows, token) in stretches.iter().skip(piece * STRETCHES).take(STRETCHES) {
+                let (these, rest) = products.split_at(rows.len());
+                take(rows.clone(), *token, these);
+                products = rest;
+            }
+        });
+    }
+}
+
+impl Work for Choice {
+    fn pieces(&self) -> usize {
+        self.stretches.len().div_ceil(STRETCHES)
+    }
+
+    fn piece(&self, index: usize) -> Vec<f32> {
+        let stretches = self.stretches.iter().skip(index * STRETCHES).take(STRETCHES);
+        let mut products = vec![0.0; stretches.clone().map(|(rows, _)| rows.len()).sum()];
+        let mut rest = products.as_mut_slice();
+        for (rows, token) in stretches {
+            let (these, others) = rest.split_at_mut(rows.len());
+            self.table.rows(self.isa, &self.x, *token, rows.clone(), these);
+            rest = others;
+        }
+        products
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! What that costs is reading the weights from memory, so they are kept small and in
 //! the order they are read in ([`pack`]), and each is read once for all takes
-//! ([`matrix`]). Takes share the pages of what they have in common ([`cache`]).
+//! ([`matrix`]), by as many threads as there are hands ([`pool`]). Takes share the pages of what they have in common ([`cache`]).
 //! [`network`] is the model made of these; what depends on the processor is in
 //! [`kernel`].
 
@@ -13,6 +13,7 @@ mod kernel;
 mod matrix;
 mod network;
 mod pack;
+mod pool;
 
 pub use cache::CpuCache;
 pub use kernel::Isa;

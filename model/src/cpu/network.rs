@@ -1,13 +1,17 @@
 //! GPT-2 made of packed matrices. Shapes stand at line ends: `t` ids in this call,
 //! whosever they are, `c` the width of the model.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 
 use super::attention::Look;
 use super::cache::{CpuCache, Shape};
 use super::kernel::Isa;
 pub use super::matrix::Precision;
-use super::matrix::{Input, Matrix, Table};
+use super::matrix::{Choice, Input, Matrix, Table, multiply};
+use super::pool::Pool;
 use crate::weights::{Scope, Weights};
 use crate::{Activation, Config, ModelError, Network, Part, math};
 
@@ -17,12 +21,13 @@ pub struct Cpu {
     config: Config,
     precision: Precision,
     isa: Isa,
-    wte: Table,
+    wte: Arc<Table>,
     wpe: Vec<f32>, // (n_positions, c)
     blocks: Vec<Block>,
     ln_f: Norm,
     /// The output head, where it is not `wte`.
-    head: Option<Table>,
+    head: Option<Arc<Table>>,
+    pool: Pool,
 }
 
 struct Block {
@@ -35,7 +40,7 @@ struct Block {
 }
 
 struct Linear {
-    matrix: Matrix,
+    matrix: Arc<Matrix>,
     bias: Vec<f32>,
 }
 
@@ -72,7 +77,8 @@ impl Cpu {
         let vb = weights.transformer();
         let (c, vocabulary) = (config.n_embd, config.vocab_size);
         let table = |scope: &Scope<'_>, name| {
-            Ok::<_, ModelError>(Table::pack(&scope.values(&[vocabulary, c], name)?, c, vocabulary, precision))
+            let values = scope.values(&[vocabulary, c], name)?;
+            Ok::<_, ModelError>(Arc::new(Table::pack(&values, c, vocabulary, precision)))
         };
         let wte = table(&vb, "wte.weight")?;
         let wpe = vb.values(&[config.n_positions, c], "wpe.weight")?.to_vec();
@@ -83,7 +89,8 @@ impl Cpu {
             true => None,
             false => Some(table(&weights.root(), "lm_head.weight")?),
         };
-        Ok(Self { config, precision, isa: Isa::best(), wte, wpe, blocks, ln_f, head })
+        let pool = Pool::new(usual_threads());
+        Ok(Self { config, precision, isa: Isa::best(), wte, wpe, blocks, ln_f, head, pool })
     }
 
     /// The same with other instructions than the fastest, one of [`Isa::available`].
@@ -92,6 +99,13 @@ impl Cpu {
         // An `Isa` that this processor lacks would crash.
         let isa = if Isa::available().contains(&isa) { isa } else { Isa::best() };
         Self { isa, ..self }
+    }
+
+    /// The same with another number of threads than the usual one, at least 1: the one
+    /// that asks, and others that help it. What is answered does not depend on it.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { pool: Pool::new(threads), ..self }
     }
 
     /// How its weights are kept.
@@ -130,11 +144,11 @@ impl Cpu {
         x
     }
 
-    fn multiply(&self, linear: &Linear, x: &[f32], inputs: usize) -> Vec<f32> {
+    fn multiply(&self, linear: &Linear, x: Vec<f32>, inputs: usize) -> Vec<f32> {
         let outputs = linear.bias.len();
         let input = Input::new(self.precision, x, inputs);
         let mut y = vec![0.0; input.tokens * outputs];
-        linear.matrix.multiply(self.isa, &input, &mut y);
+        multiply(&self.pool, self.isa, &linear.matrix, input, &mut y);
         y.chunks_exact_mut(outputs).for_each(|y| math::add(y, &linear.bias));
         y
     }
@@ -142,12 +156,12 @@ impl Cpu {
     /// What one block adds, in place.
     fn block(&self, layer: usize, x: &mut [f32], parts: &mut [Part<'_, CpuCache>]) {
         let (block, c) = (&self.blocks[layer], self.config.n_embd);
-        let qkv = self.multiply(&block.attn, &block.ln_1.apply(x, c), c); // (t, 3c)
+        let qkv = self.multiply(&block.attn, block.ln_1.apply(x, c), c); // (t, 3c)
         let y = self.attention(layer, &qkv, parts); // (t, c)
-        math::add(x, &self.multiply(&block.attn_proj, &y, c));
-        let mut inner = self.multiply(&block.fc, &block.ln_2.apply(x, c), c); // (t, inner)
+        math::add(x, &self.multiply(&block.attn_proj, y, c));
+        let mut inner = self.multiply(&block.fc, block.ln_2.apply(x, c), c); // (t, inner)
         activate(self.config.activation_function, &mut inner);
-        math::add(x, &self.multiply(&block.proj, &inner, self.config.inner()));
+        math::add(x, &self.multiply(&block.proj, inner, self.config.inner()));
     }
 
     fn attention(&self, layer: usize, qkv: &[f32], parts: &mut [Part<'_, CpuCache>]) -> Vec<f32> {
@@ -184,28 +198,23 @@ impl Cpu {
             last.extend_from_slice(&x[(end - 1) * c..end * c]);
         }
         let last = self.ln_f.apply(&last, c); // (parts, c)
-        let input = Input::new(self.precision, &last, c);
-        let head = self.head.as_ref().unwrap_or(&self.wte);
+        let input = Input::new(self.precision, last, c);
         let vocabulary = self.config.vocab_size;
         parts.iter_mut().for_each(|part| part.logits.resize(vocabulary, 0.0));
-        // Some rows at a time: those that several parts want are still near.
-        for near in (0..vocabulary).step_by(NEAR_ROWS) {
-            let near = near..(near + NEAR_ROWS).min(vocabulary);
-            for (token, part) in parts.iter_mut().enumerate() {
-                for wanted in part.wanted {
-                    let (start, end) = (wanted.start as usize, wanted.end as usize);
-                    let rows = start.max(near.start)..end.min(near.end);
-                    if !rows.is_empty() {
-                        head.multiply(self.isa, &input, token, rows, part.logits);
-                    }
-                }
-            }
-        }
+        let within = |ids: &Range<u32>| ids.start as usize..(ids.end as usize).min(vocabulary);
+        let wanted: Vec<Vec<_>> = parts.iter().map(|part| part.wanted.iter().map(within).collect()).collect();
+        let table = Arc::clone(self.head.as_ref().unwrap_or(&self.wte));
+        Choice::new(table, self.isa, input, &wanted).run(&self.pool, |rows, part, products| {
+            parts[part].logits[rows].copy_from_slice(products);
+        });
     }
 }
 
-/// Rows of the head that are worked on for all parts before the next are.
-const NEAR_ROWS: usize = 256;
+/// Two where there are as many: one core reads most of what memory gives, and others
+/// are left to the host.
+fn usual_threads() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(2))
+}
 
 impl Network for Cpu {
     type Cache = CpuCache;
@@ -256,7 +265,8 @@ impl Block {
 
 impl Linear {
     fn load(inputs: usize, outputs: usize, vb: &Scope<'_>, precision: Precision) -> Result<Self, ModelError> {
-        let matrix = Matrix::pack(&vb.values(&[inputs, outputs], "weight")?, inputs, outputs, precision);
+        let values = vb.values(&[inputs, outputs], "weight")?;
+        let matrix = Arc::new(Matrix::pack(&values, inputs, outputs, precision));
         Ok(Self { matrix, bias: vb.values(&[outputs], "bias")?.to_vec() })
     }
 }
