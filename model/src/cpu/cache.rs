@@ -3,10 +3,18 @@
 use std::sync::Arc;
 
 use super::matrix::{Precision, round};
+use super::pack::Line;
 use crate::{Config, math};
 
+/// Positions whose vectors are read together.
+pub(super) const SHEET: usize = 32;
+
+/// Sheets of a page. A head's lie one after another: what is read in a row is fetched
+/// ahead.
+const SHEETS: usize = 4;
+
 /// Positions of a page.
-pub(super) const PAGE: usize = 32;
+const PAGE: usize = SHEET * SHEETS;
 
 /// What a [`Cpu`](super::Cpu) has read: the keys and values of a sequence of ids.
 ///
@@ -43,57 +51,104 @@ struct Held {
     used: usize,
 }
 
-/// Vectors of up to 32 positions, for all heads of all layers.
+/// Vectors of up to 128 positions, for all heads of all layers.
 #[derive(Clone)]
 struct Page {
     keys: Vectors,
     values: Vectors,
 }
 
-/// `(layer, head, position, width)`
+/// Those of a page, `(layer, head, sheet, ...)`.
 #[derive(Clone)]
 enum Vectors {
-    /// With a scale for each vector.
-    Int8 {
-        bytes: Vec<i8>,
-        scales: Vec<f32>,
-    },
+    /// Bytes in the order the kernels read them, and a scale for each vector.
+    Int8 { lines: Vec<Line>, scales: Vec<f32> },
+    /// `(position, width)`
     F32(Vec<f32>),
 }
 
-/// Vectors of one head at consecutive positions, `(n, width)`.
+/// What one head has of a sheet.
 #[derive(Clone, Copy)]
 pub(super) enum Stretch<'a> {
-    Int8 { bytes: &'a [i8], scales: &'a [f32] },
+    /// All of the sheet.
+    Int8 { lines: &'a [Line], scales: &'a [f32] },
+    /// As far as it is used, `(n, width)`.
     F32(&'a [f32]),
 }
 
+impl Shape {
+    fn vectors(self, lines: usize) -> Vectors {
+        let heads = self.layers * self.heads;
+        match self.precision {
+            Precision::Int8 => Vectors::Int8 {
+                lines: vec![Line([0; 64]); heads * SHEETS * lines],
+                scales: vec![0.0; heads * PAGE],
+            },
+            Precision::F32 => Vectors::F32(vec![0.0; heads * PAGE * self.width]),
+        }
+    }
+
+    /// Lines of a sheet's keys: four numbers of 16 positions each.
+    const fn key_lines(self) -> usize {
+        2 * self.width.div_ceil(4)
+    }
+
+    /// Lines of a sheet's values: four positions of 16 numbers each.
+    const fn value_lines(self) -> usize {
+        SHEET / 4 * self.width.div_ceil(16)
+    }
+}
+
 impl Vectors {
-    fn new(shape: Shape) -> Self {
-        let count = shape.layers * shape.heads * PAGE;
-        match shape.precision {
-            Precision::Int8 => Self::Int8 { bytes: vec![0; count * shape.width], scales: vec![0.0; count] },
-            Precision::F32 => Self::F32(vec![0.0; count * shape.width]),
-        }
-    }
-
-    fn set(&mut self, place: usize, vector: &[f32]) {
-        let range = place * vector.len()..(place + 1) * vector.len();
+    /// Puts a vector where its head and position have it.
+    fn set(&mut self, head: usize, slot: usize, vector: &[f32], place: &Place) {
         match self {
-            Self::Int8 { bytes, scales } => scales[place] = round_vector(vector, &mut bytes[range]),
-            Self::F32(values) => values[range].copy_from_slice(vector),
-        }
-    }
-
-    fn stretch(&self, place: usize, count: usize, width: usize) -> Stretch<'_> {
-        let range = place * width..(place + count) * width;
-        match self {
-            Self::Int8 { bytes, scales } => {
-                Stretch::Int8 { bytes: &bytes[range], scales: &scales[place..place + count] }
+            Self::Int8 { lines, scales } => {
+                let sheet = head * SHEETS + slot / SHEET;
+                let lines = &mut lines[sheet * place.lines..][..place.lines];
+                let mut bytes = vec![0; vector.len()];
+                scales[head * PAGE + slot] = round_vector(vector, &mut bytes);
+                for (k, &byte) in bytes.iter().enumerate() {
+                    let (line, at) = (place.byte)(slot % SHEET, k, vector.len());
+                    lines[line].0[at] = byte.cast_unsigned().wrapping_add(place.offset);
+                }
             }
-            Self::F32(values) => Stretch::F32(&values[range]),
+            Self::F32(values) => {
+                values[(head * PAGE + slot) * vector.len()..][..vector.len()].copy_from_slice(vector);
+            }
         }
     }
+
+    /// `sheet` counts over all heads.
+    fn stretch(&self, sheet: usize, used: usize, width: usize, lines: usize) -> Stretch<'_> {
+        match self {
+            Self::Int8 { lines: all, scales } => Stretch::Int8 {
+                lines: &all[sheet * lines..][..lines],
+                scales: &scales[sheet * SHEET..][..used],
+            },
+            Self::F32(values) => Stretch::F32(&values[sheet * SHEET * width..][..used * width]),
+        }
+    }
+}
+
+/// How bytes are laid out.
+struct Place {
+    /// Lines of a sheet.
+    lines: usize,
+    /// From position, number and width to line and byte.
+    byte: fn(usize, usize, usize) -> (usize, usize),
+    /// What a byte stands above its value.
+    offset: u8,
+}
+
+/// As a panel's weights are: 16 positions side by side, four numbers after another.
+fn key_byte(slot: usize, k: usize, width: usize) -> (usize, usize) {
+    (slot / 16 * width.div_ceil(4) + k / 4, slot % 16 * 4 + k % 4)
+}
+
+/// The other way round: 16 numbers side by side, four positions after another.
+fn value_byte(slot: usize, k: usize, _: usize) -> (usize, usize) {
+    (k / 16 * (SHEET / 4) + slot / 4, k % 16 * 4 + slot % 4)
 }
 
 math::vectorised_fn! {
@@ -109,11 +164,6 @@ impl CpuCache {
 
     pub(super) const fn shape(&self) -> Shape {
         self.shape
-    }
-
-    /// Whether its vectors are kept in bytes.
-    pub(super) fn is_int8(&self) -> bool {
-        self.shape.precision == Precision::Int8
     }
 
     /// How many ids it holds.
@@ -144,7 +194,10 @@ impl CpuCache {
             // A page that others look at stays as it is.
             let room = |held: &Held| held.used < PAGE && Arc::strong_count(&held.page) == 1;
             if !self.pages.last().is_some_and(room) {
-                let (keys, values) = (Vectors::new(self.shape), Vectors::new(self.shape));
+                let (keys, values) = (
+                    self.shape.vectors(self.shape.key_lines()),
+                    self.shape.vectors(self.shape.value_lines()),
+                );
                 let start = self.pages.last().map_or(0, |held| held.start + held.used);
                 self.pages.push(Held { page: Arc::new(Page { keys, values }), start, used: 0 });
             }
@@ -159,15 +212,16 @@ impl CpuCache {
     /// Keeps keys and values, `(heads * width)` each, of an id that [`grow`](Self::grow) counted in.
     pub(super) fn set(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
         let Shape { heads, width, .. } = self.shape;
+        let key_place = Place { lines: self.shape.key_lines(), byte: key_byte, offset: 128 };
+        let value_place = Place { lines: self.shape.value_lines(), byte: value_byte, offset: 0 };
         let after = self.pages.partition_point(|held| held.start <= position);
         let Some(held) = after.checked_sub(1).and_then(|index| self.pages.get_mut(index)) else { return };
         let slot = position - held.start;
         // The page was made for this cache, or nobody else had it: no copy is made.
         let page = Arc::make_mut(&mut held.page);
         for (head, (key, value)) in keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate() {
-            let place = (layer * heads + head) * PAGE + slot;
-            page.keys.set(place, key);
-            page.values.set(place, value);
+            page.keys.set(layer * heads + head, slot, key, &key_place);
+            page.values.set(layer * heads + head, slot, value, &value_place);
         }
     }
 
@@ -178,13 +232,17 @@ impl CpuCache {
         head: usize,
         count: usize,
     ) -> impl Iterator<Item = (Stretch<'_>, Stretch<'_>, usize)> {
-        let Shape { heads, width, .. } = self.shape;
-        let place = (layer * heads + head) * PAGE;
+        let (shape, head) = (self.shape, layer * self.shape.heads + head);
         let held = self.pages.iter().take_while(move |held| held.start < count);
-        held.map(move |held| {
+        held.flat_map(move |held| {
             let used = held.used.min(count - held.start);
-            let page = &held.page;
-            (page.keys.stretch(place, used, width), page.values.stretch(place, used, width), used)
+            (0..used.div_ceil(SHEET)).map(move |number| {
+                let used = SHEET.min(used - number * SHEET);
+                let sheet = head * SHEETS + number;
+                let keys = held.page.keys.stretch(sheet, used, shape.width, shape.key_lines());
+                let values = held.page.values.stretch(sheet, used, shape.width, shape.value_lines());
+                (keys, values, used)
+            })
         })
     }
 }

@@ -3,6 +3,7 @@
 //! All give the same whole numbers for a block; these are put together in f32, in an
 //! order that may differ in the last bit from one kind to another.
 
+use super::cache::SHEET;
 use super::matrix::Bytes;
 use super::pack::{BLOCK, LANES, Line, QUADS, widen};
 use crate::math;
@@ -183,6 +184,62 @@ math::vectorised_fn! {
             y += whole(sum) * (widen(part.scales[b]) * part.x_scales[b]);
         }
         y
+    }
+}
+
+/// Adds the products of a query with the keys of a sheet, 32 positions, to what stands
+/// there. The keys' bytes are 128 above their values: `products` begin with what that
+/// adds too much.
+#[inline]
+pub(super) fn scores(isa: Isa, keys: &[Line], query: &[i8], products: &mut [i32; SHEET]) {
+    assert!(keys.len() * 4 == 2 * query.len() && query.len().is_multiple_of(4));
+    let (low, high) = keys.split_at(keys.len() / 2);
+    match isa {
+        // SAFETY: an `Isa` is one that this processor has.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::scores(low, high, query, products) },
+        _ => {
+            let (first, second) = products.split_at_mut(SHEET / 2);
+            for (keys, products) in [(low, first), (high, second)] {
+                for (line, query) in keys.iter().zip(query.as_chunks().0) {
+                    plain_line(&line.0, query, products);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn plain_line(keys: &[u8; 64], query: &[i8; 4], products: &mut [i32]) {
+    for (product, keys) in products.iter_mut().zip(keys.as_chunks::<4>().0) {
+        *product += keys.iter().zip(query).map(|(&k, &q)| i32::from(k) * i32::from(q)).sum::<i32>();
+    }
+}
+
+/// The products of the values of a sheet with weights of its 32 positions, which are
+/// not negative: sums for each number, 16 of them a group of lines.
+#[inline]
+pub(super) fn gather(isa: Isa, values: &[Line], weights: &[i8; SHEET], sums: &mut [i32]) {
+    assert!(values.len() * 16 == SHEET / 4 * sums.len() && sums.len().is_multiple_of(16));
+    for (lines, sums) in values.chunks_exact(SHEET / 4).zip(sums.as_chunks_mut().0) {
+        match isa {
+            // SAFETY: an `Isa` is one that this processor has.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::gather(lines, weights, sums) },
+            _ => plain_gather(lines, weights, sums),
+        }
+    }
+}
+
+#[inline(always)]
+fn plain_gather(lines: &[Line], weights: &[i8; SHEET], sums: &mut [i32; LANES]) {
+    *sums = [0; LANES];
+    for (line, weights) in lines.iter().zip(weights.as_chunks::<4>().0) {
+        for (sum, values) in sums.iter_mut().zip(line.0.as_chunks::<4>().0) {
+            let products =
+                values.iter().zip(weights).map(|(&v, &w)| i32::from(v.cast_signed()) * i32::from(w));
+            *sum += products.sum::<i32>();
+        }
     }
 }
 

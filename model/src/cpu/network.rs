@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use super::attention::Look;
+use super::attention::{Look, Room};
 use super::cache::{CpuCache, Shape};
 use super::kernel::Isa;
 pub use super::matrix::Precision;
@@ -168,7 +168,7 @@ impl Cpu {
         let (c, width) = (self.config.n_embd, self.config.head_width());
         let scale = self.config.attention_scale(layer);
         let mut y = vec![0.0; qkv.len() / 3]; // (t, c)
-        let (mut bytes, mut scores) = (vec![0; width], vec![0.0; self.config.n_positions]);
+        let mut room = Room::new(width);
         let mut rows = qkv.chunks_exact(3 * c).zip(y.chunks_exact_mut(c));
         for part in parts {
             let count = part.ids.len();
@@ -178,10 +178,11 @@ impl Cpu {
                 part.cache.set(layer, position, &qkv[c..2 * c], &qkv[2 * c..]);
             }
             for (position, (qkv, y)) in (first..).zip(rows) {
+                room.scores.resize(position + 1, 0.0);
                 let heads = qkv[..c].chunks_exact(width).zip(y.chunks_exact_mut(width)).enumerate();
                 for (head, (query, y)) in heads {
                     let look = Look { cache: part.cache, layer, head, scale, query };
-                    look.attend(&mut bytes, &mut scores[..=position], y);
+                    look.attend(self.isa, &mut room, y);
                 }
             }
         }

@@ -5,9 +5,11 @@ use std::arch::x86_64::{
     _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
     _mm512_loadu_si512, _mm512_maskz_set1_epi32, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_storeu_ps,
+    _mm512_storeu_si512,
 };
 
 use super::{Part, RowPart};
+use crate::cpu::cache::SHEET;
 use crate::cpu::pack::{BLOCK, LANES, Line, QUADS, widen};
 
 /// How far ahead of the products weights are asked for, in lines.
@@ -62,6 +64,40 @@ pub(super) fn row(part: &RowPart<'_>) -> f32 {
         y = _mm512_fmadd_ps(sum, _mm512_set1_ps(widen(part.scales[b]) * part.x_scales[b]), y);
     }
     _mm512_reduce_add_ps(y)
+}
+
+/// # Safety
+/// The processor has AVX-512 F, BW, VL and VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn scores(low: &[Line], high: &[Line], query: &[i8], products: &mut [i32; SHEET]) {
+    // SAFETY: `products` has room for 32 numbers.
+    let (mut first, mut second) = unsafe {
+        (_mm512_loadu_si512(products.as_ptr().cast()), _mm512_loadu_si512(products.as_ptr().add(16).cast()))
+    };
+    for ((low, high), query) in low.iter().zip(high).zip(query.as_chunks::<4>().0) {
+        let query = _mm512_set1_epi32(i32::from_ne_bytes(query.map(i8::cast_unsigned)));
+        first = _mm512_dpbusd_epi32(first, load(low), query);
+        second = _mm512_dpbusd_epi32(second, load(high), query);
+    }
+    // SAFETY: as above.
+    unsafe {
+        _mm512_storeu_si512(products.as_mut_ptr().cast(), first);
+        _mm512_storeu_si512(products.as_mut_ptr().add(16).cast(), second);
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512 F, BW, VL and VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn gather(lines: &[Line], weights: &[i8; SHEET], sums: &mut [i32; LANES]) {
+    let mut sum = _mm512_setzero_si512();
+    for (line, weights) in lines.iter().zip(weights.as_chunks::<4>().0) {
+        // Here the weights are the ones without a sign.
+        let weights = _mm512_set1_epi32(i32::from_ne_bytes(weights.map(i8::cast_unsigned)));
+        sum = _mm512_dpbusd_epi32(sum, weights, load(line));
+    }
+    // SAFETY: `sums` has room for 16 numbers.
+    unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), sum) };
 }
 
 /// A line; and one further on is asked for.
