@@ -49,11 +49,11 @@ pub struct DecodeArgs {
     /// How many answers at once, 1 to 8
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub takes: u8,
-    /// How many ids are read first
-    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
-    pub prompt: u32,
-    /// How many ids each answer has
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many ids are read first, 2 or more [default: 512, or what the model's window leaves]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
+    pub prompt: Option<u32>,
+    /// How many ids each answer has, 2 or more
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..))]
     pub tokens: u32,
     /// How many threads, 1 to 64; 2 where there are as many cores
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -96,21 +96,22 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         model = model.with_threads(threads.into());
     }
     let loading = begin.elapsed();
-    check(args, &model)?;
+    let prompt = prompt(args, &model)?;
     // Once for nothing: memory is touched, and the processor awake.
-    measure(args, &model, 8)?;
-    let times = measure(args, &model, args.tokens)?;
-    tell(args, loading, &times);
+    measure(args, &model, &prompt, 8.min(args.tokens))?;
+    let times = measure(args, &model, &prompt, args.tokens)?;
+    tell(args, loading, prompt.len(), &times);
     Ok(Outcome::Done)
 }
 
-fn check(args: &DecodeArgs, model: &Cpu) -> anyhow::Result<()> {
-    let window = model.config().n_positions;
-    let asked = u64::from(args.prompt) + u64::from(args.tokens);
-    if asked > window as u64 {
+/// Ids that stand for nothing, as many as are asked for and can be.
+fn prompt(args: &DecodeArgs, model: &Cpu) -> anyhow::Result<Vec<u32>> {
+    let window = u32::try_from(model.config().n_positions).unwrap_or(u32::MAX);
+    let left = window.saturating_sub(args.tokens);
+    let length = args.prompt.unwrap_or(left.min(512));
+    if length > left || length < 2 {
         bail!(
-            "--prompt {} and --tokens {} are more than the model's window of {window}; ask for less",
-            args.prompt,
+            "a prompt of {length} and --tokens {} do not fit the model's window of {window}; ask for less",
             args.tokens
         );
     }
@@ -120,7 +121,7 @@ fn check(args: &DecodeArgs, model: &Cpu) -> anyhow::Result<()> {
             bail!("the model knows {knows} ids, but --encoding {} has {has}; name another", name.as_str());
         }
     }
-    Ok(())
+    Ok((0..length).map(|n| n * 7 % 300 % vocabulary(model)).collect())
 }
 
 struct Times {
@@ -133,8 +134,7 @@ struct Times {
     note: Option<Duration>,
 }
 
-fn measure(args: &DecodeArgs, model: &Cpu, tokens: u32) -> anyhow::Result<Times> {
-    let prompt: Vec<u32> = (0..args.prompt).map(|n| n * 7 % 300 % vocabulary(model)).collect();
+fn measure(args: &DecodeArgs, model: &Cpu, prompt: &[u32], tokens: u32) -> anyhow::Result<Times> {
     let (&last, start) = prompt.split_last().context("a prompt has an id")?;
     let mut cache = model.cache();
     let begin = Instant::now();
@@ -219,9 +219,9 @@ impl Take {
     }
 }
 
-fn tell(args: &DecodeArgs, loading: Duration, times: &Times) {
+fn tell(args: &DecodeArgs, loading: Duration, prompt: usize, times: &Times) {
     let millis = |time: Duration| 1000.0 * time.as_secs_f64();
-    let prefill = f64::from(args.prompt - 1) / times.prefill.as_secs_f64();
+    let prefill = (prompt - 1) as f64 / times.prefill.as_secs_f64();
     let decoded = f64::from(args.tokens - 1) * f64::from(args.takes);
     let decode = decoded / times.rest.as_secs_f64();
     let peak = peak_memory();

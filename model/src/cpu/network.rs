@@ -6,13 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use rayon::prelude::*;
+
 use super::attention::{Look, Room};
 use super::cache::{CpuCache, Shape};
 use super::kernel::Isa;
 pub use super::matrix::Precision;
 use super::matrix::{Choice, Input, Matrix, Table, multiply};
 use super::pool::Pool;
-use crate::weights::{Scope, Weights};
+use crate::weights::{Mapped, Scope, Weights};
 use crate::{Activation, Config, ModelError, Network, Part, math};
 
 /// A GPT-2 for the processor, with its weights packed. It does not change, so any
@@ -59,8 +61,10 @@ impl Cpu {
     pub fn open(dir: &Path, precision: Precision) -> Result<Self, ModelError> {
         let config = Config::open(&dir.join("config.json"))?;
         let file = dir.join("model.safetensors");
-        let bytes = crate::weights::map(&file)?;
-        Self::load(config, &Weights::parse(&file.display().to_string(), &bytes)?, precision)
+        let mapped = Mapped::open(&file)?;
+        let name = file.display().to_string();
+        let weights = Weights::parse(&name, mapped.bytes())?;
+        Self::load(config, &weights, precision, &|| mapped.put_back())
     }
 
     /// Makes the model that `config` describes from the bytes of a safetensors file.
@@ -69,20 +73,32 @@ impl Cpu {
     /// If the bytes are damaged, or are not the weights of such a model.
     pub fn from_bytes(config: Config, safetensors: &[u8], precision: Precision) -> Result<Self, ModelError> {
         config.check("the configuration given")?;
-        Self::load(config, &Weights::parse("the weights given", safetensors)?, precision)
+        Self::load(config, &Weights::parse("the weights given", safetensors)?, precision, &|| ())
     }
 
-    fn load(config: Config, weights: &Weights<'_>, precision: Precision) -> Result<Self, ModelError> {
+    /// `packed` is called when what has been read is needed no longer.
+    fn load(
+        config: Config,
+        weights: &Weights<'_>,
+        precision: Precision,
+        packed: &(dyn Fn() + Sync),
+    ) -> Result<Self, ModelError> {
         weights.check_blocks(config.n_layer)?;
         let vb = weights.transformer();
         let (c, vocabulary) = (config.n_embd, config.vocab_size);
         let table = |scope: &Scope<'_>, name| {
             let values = scope.values(&[vocabulary, c], name)?;
-            Ok::<_, ModelError>(Arc::new(Table::pack(&values, c, vocabulary, precision)))
+            let table = Table::pack(&values, c, vocabulary, precision);
+            packed();
+            Ok::<_, ModelError>(Arc::new(table))
         };
         let wte = table(&vb, "wte.weight")?;
         let wpe = vb.values(&[config.n_positions, c], "wpe.weight")?.to_vec();
-        let blocks = (0..config.n_layer).map(|layer| Block::load(&config, &vb.pp("h").pp(layer), precision));
+        let blocks = (0..config.n_layer).into_par_iter().map(|layer| {
+            let block = Block::load(&config, &vb.pp("h").pp(layer), precision);
+            packed();
+            block
+        });
         let blocks = blocks.collect::<Result<_, _>>()?;
         let ln_f = Norm::load(&config, &vb.pp("ln_f"))?;
         let head = match config.tie_word_embeddings {

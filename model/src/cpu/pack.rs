@@ -1,6 +1,8 @@
 //! Weights as they lie in memory: bytes with a scale for every 64 of them, or f32, in
 //! the order in which the kernels read them.
 
+use rayon::prelude::*;
+
 use crate::math;
 use crate::weights::Values;
 
@@ -104,13 +106,14 @@ impl Rows {
         let blocks = inputs.div_ceil(BLOCK);
         let mut lines = lines(outputs * blocks);
         let mut scales = vec![0; outputs * blocks];
-        let mut row = vec![0.0; blocks * BLOCK];
-        for (at, (lines, scales)) in
-            lines.chunks_exact_mut(blocks).zip(scales.chunks_exact_mut(blocks)).enumerate()
-        {
-            source.fill(at * inputs, &mut row[..inputs]);
-            pack_row(&row, lines, scales);
-        }
+        let rows = lines.par_chunks_exact_mut(blocks).zip(scales.par_chunks_exact_mut(blocks)).enumerate();
+        rows.for_each_init(
+            || vec![0.0; blocks * BLOCK],
+            |row, (at, (lines, scales))| {
+                source.fill(at * inputs, &mut row[..inputs]);
+                pack_row(row, lines, scales);
+            },
+        );
         Self { blocks, lines, scales }
     }
 

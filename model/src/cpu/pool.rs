@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// between two products, as a rule.
 const LOOK_OUT: Duration = Duration::from_micros(200);
 
+/// Times somebody looks out for work before the clock is looked at.
+const GLANCES: usize = 16;
+
 /// How long a piece that is taken may take before it is done again.
 const PATIENCE: Duration = Duration::from_micros(30);
 
@@ -138,7 +141,8 @@ fn serve(shared: &Shared) {
             }
             since = Instant::now();
         } else if since.elapsed() < LOOK_OUT {
-            std::hint::spin_loop();
+            // The clock is looked at now and then.
+            (0..GLANCES).for_each(|_| std::hint::spin_loop());
         } else {
             // What was worked on need not be kept any longer.
             if let Ok(mut job) = shared.job.try_lock() {
