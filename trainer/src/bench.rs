@@ -118,7 +118,10 @@ fn prompt(args: &DecodeArgs, model: &Cpu) -> anyhow::Result<Vec<u32>> {
     if let Some(name) = args.encoding {
         let (knows, has) = (model.config().vocab_size, name.encoding().vocab_size());
         if knows < has {
-            bail!("the model knows {knows} ids, but --encoding {} has {has}; name another", name.as_str());
+            bail!(
+                "the model knows {knows} ids, but --encoding {} has {has} ids; name another",
+                name.as_str()
+            );
         }
     }
     Ok((0..length).map(|n| n * 7 % 300 % vocabulary(model)).collect())

@@ -8,7 +8,7 @@
 //! - [`train`]: `train` and `eval`; data, loop, checkpoints, model card.
 //! - [`generate`]: `generate`, a phrase in and takes out.
 //! - [`limits`]: what an answer is held to, as it is typed.
-//! - [`bench`]: `bench decode`, how fast this machine answers.
+//! - [`mod@bench`]: `bench decode`, how fast this machine answers.
 //! - [`model`]: `model info`.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
 //! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.

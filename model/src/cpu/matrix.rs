@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::kernel::{self, Isa};
-use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels};
+use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels, large};
 use super::pool::{Pool, Work};
 use crate::math;
 use crate::weights::Values;
@@ -256,6 +256,7 @@ impl Table {
             Precision::Int8 => Self::Int8(Rows::pack(source, inputs, outputs)),
             Precision::F32 => {
                 let mut values = vec![0.0; inputs * outputs];
+                large(&values);
                 source.fill(0, &mut values);
                 Self::F32 { width: inputs, values }
             }

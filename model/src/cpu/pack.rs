@@ -210,7 +210,7 @@ fn lines(count: usize) -> Vec<Line> {
 /// Asks for large pages under memory nothing has been written to yet: with the
 /// usual ones a processor looks up addresses all the time it streams weights.
 #[cfg(target_os = "linux")]
-fn large<T>(memory: &[T]) {
+pub(super) fn large<T>(memory: &[T]) {
     use rustix::mm::{Advice, madvise};
     const LARGE: usize = 2 << 20;
     let range = memory.as_ptr_range();
@@ -224,4 +224,4 @@ fn large<T>(memory: &[T]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn large<T>(_: &[T]) {}
+pub(super) fn large<T>(_: &[T]) {}

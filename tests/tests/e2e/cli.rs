@@ -124,6 +124,29 @@ fn generate_answers_on_the_bar_line_and_repeats_itself() {
 }
 
 #[test]
+fn bench_decode_tells_figures_and_refuses_what_does_not_fit() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/model");
+    let bench = |more: &[&str]| {
+        let args = ["bench", "decode", "--tokens", "20", "--json", "--model"].map(OsStr::new);
+        continuo(args.into_iter().chain([model.as_os_str()]).chain(more.iter().map(OsStr::new)))
+    };
+    for more in [&["--takes", "3", "--encoding", "beat"][..], &["--precision", "f32", "--threads", "1"]] {
+        let output = bench(more);
+        assert!(output.status.success(), "{}", shown(&output));
+        let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        for name in ["prefill_tokens_per_second", "decode_tokens_per_second", "first_token_ms", "load_ms"] {
+            assert!(figures[name].as_f64().is_some_and(|figure| figure > 0.0), "{name} in {figures}");
+        }
+        assert!(!cfg!(target_os = "linux") || figures["peak_memory_bytes"].as_u64() > Some(5_000_000));
+    }
+    for (more, named) in [(["--prompt", "500"], "window of 512"), (["--encoding", "text"], "50257 ids")] {
+        let output = bench(&more);
+        assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(named), "{}", shown(&output));
+    }
+}
+
+#[test]
 fn a_wrong_model_folder_is_one_clear_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let (own, to) = (phrase("piano.mid"), folder.path().join("answer.mid"));
