@@ -124,7 +124,7 @@ impl Engine {
 }
 
 fn check(request: &Request) -> Result<(), EngineError> {
-    let Sampling { temperature, top_p, .. } = request.sampling;
+    let Sampling { temperature, top_p, min_p, .. } = request.sampling;
     if !(1..=MOST_TAKES).contains(&request.takes) {
         return Err(EngineError::Request(format!(
             "{} takes asked for; 1 to {MOST_TAKES} are possible",
@@ -138,6 +138,9 @@ fn check(request: &Request) -> Result<(), EngineError> {
     }
     if !(top_p > 0.0 && top_p <= 1.0) {
         return Err(EngineError::Request(format!("top_p is {top_p}; it must lie above 0 and not above 1")));
+    }
+    if !(0.0..=1.0).contains(&min_p) {
+        return Err(EngineError::Request(format!("min_p is {min_p}; it must lie between 0 and 1")));
     }
     Ok(())
 }

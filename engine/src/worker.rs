@@ -270,7 +270,7 @@ mod tests {
         fn tend(&mut self) {}
         fn next(&mut self) -> Option<Request> {
             let takes = self.requests.try_recv().ok()?;
-            let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
+            let sampling = Sampling::default();
             Some(Request {
                 phrase: Score::new(960),
                 window: Window { from: 0.0, until: 4.0 },

@@ -8,7 +8,8 @@ use continuo_engine::{
     TakeEvent, Tempo, Window,
 };
 
-const SAMPLING: Sampling = Sampling { temperature: 0.95, top_k: 0, top_p: 0.97, seed: 1 };
+const SAMPLING: Sampling =
+    Sampling { temperature: 0.95, top_k: 0, top_p: 0.97, min_p: 0.0, no_repeat: 0, seed: 1 };
 
 fn note(start: u32, duration: u32, pitch: u8, instrument: Instrument) -> Note {
     Note { start, instrument, pitch, duration, velocity: 80 }
@@ -176,6 +177,8 @@ fn impossible_requests_are_refused() {
         Request { takes: 9, ..good.clone() },
         Request { sampling: Sampling { temperature: f32::NAN, ..SAMPLING }, ..good.clone() },
         Request { sampling: Sampling { top_p: 0.0, ..SAMPLING }, ..good.clone() },
+        Request { sampling: Sampling { min_p: 1.1, ..SAMPLING }, ..good.clone() },
+        Request { sampling: Sampling { min_p: f32::NAN, ..SAMPLING }, ..good.clone() },
         Request { window: Window { from: 8.0, until: 8.0 }, ..good.clone() },
         Request { window: Window { from: f64::NAN, until: 8.0 }, ..good.clone() },
         Request { window: Window { from: 8.0, until: f64::INFINITY }, ..good },

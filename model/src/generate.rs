@@ -135,7 +135,8 @@ fn step<N: Network, G>(
 impl<G: Guide, C> Take<'_, G, C> {
     /// Chooses an id, and hears from the guide which may follow it.
     fn choose(&mut self) -> Result<(), ModelError> {
-        let id = self.sampler.sample(&self.logits, &self.allowed).ok_or(ModelError::NoChoice)?;
+        let id =
+            self.sampler.sample(&self.logits, &self.allowed, &self.history).ok_or(ModelError::NoChoice)?;
         self.history.push(id);
         self.guide.accept(id);
         self.guide.allowed(&mut self.allowed);

@@ -1,12 +1,13 @@
-//! From logits to an id: temperature, top-k, top-p, and a seeded choice.
+//! From logits to an id: a guard against going round in circles, temperature, top-k,
+//! top-p, min-p, and a seeded choice.
 
 use std::ops::Range;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// How ids are chosen. The filters act in this order: the allowed ids,
-/// temperature, top-k, top-p (the order of Hugging Face transformers).
+/// How ids are chosen. The filters act in this order: the allowed ids, the guard against
+/// repetition, temperature, top-k, top-p, min-p (the order of Hugging Face transformers).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
     /// Logits are divided by it; 0 always takes the likeliest id.
@@ -15,13 +16,19 @@ pub struct Sampling {
     pub top_k: usize,
     /// Only the fewest ids whose probabilities reach `top_p` remain; 1 keeps all.
     pub top_p: f32,
+    /// Only ids remain that are at least this share as likely as the likeliest; 0 keeps
+    /// all (Nguyen et al. 2024, <https://arxiv.org/abs/2407.01082>).
+    pub min_p: f32,
+    /// No run of so many ids comes twice in a prompt and what follows it, as long as
+    /// anything else is allowed; 0 lets it.
+    pub no_repeat: usize,
     /// The same seed, prompt and model give the same ids.
     pub seed: u64,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 0.95, top_k: 0, top_p: 0.97, seed: 1 }
+        Self { temperature: 0.95, top_k: 0, top_p: 0.97, min_p: 0.0, no_repeat: 0, seed: 1 }
     }
 }
 
@@ -43,9 +50,9 @@ impl Sampler {
         Self { sampling: *sampling, rng, candidates: Vec::new() }
     }
 
-    /// Chooses one of the `allowed` ids (ranges of indices into `logits`), or
-    /// `None` if none of them is left or a logit is not a number.
-    pub fn sample(&mut self, logits: &[f32], allowed: &[Range<u32>]) -> Option<u32> {
+    /// Chooses one of the `allowed` ids (ranges of indices into `logits`) to follow
+    /// `history`, or `None` if none of them is left or a logit is not a number.
+    pub fn sample(&mut self, logits: &[f32], allowed: &[Range<u32>], history: &[u32]) -> Option<u32> {
         self.candidates.clear();
         for id in allowed.iter().flat_map(Clone::clone) {
             let logit = *logits.get(id as usize)?;
@@ -54,13 +61,27 @@ impl Sampler {
             }
             self.candidates.push((logit, id));
         }
+        self.drop_repeated(history);
         if self.sampling.temperature <= 0.0 {
             return self.likeliest();
         }
         self.keep_top_k();
         self.weigh();
         self.keep_top_p();
+        self.keep_min_p();
         self.draw()
+    }
+
+    /// Drops ids that would end a run which has been there before.
+    fn drop_repeated(&mut self, history: &[u32]) {
+        let Some(before) = self.sampling.no_repeat.checked_sub(1) else { return };
+        let Some(start) = history.len().checked_sub(before) else { return };
+        let begun = &history[start..];
+        let ended = |run: &[u32]| (run.split_last().filter(|(_, run)| *run == begun)).map(|(&id, _)| id);
+        let repeated: Vec<u32> = history.windows(before + 1).filter_map(ended).collect();
+        if self.candidates.iter().any(|(_, id)| !repeated.contains(id)) {
+            self.candidates.retain(|(_, id)| !repeated.contains(id));
+        }
     }
 
     fn likeliest(&self) -> Option<u32> {
@@ -111,6 +132,14 @@ impl Sampler {
         self.candidates.truncate(kept);
     }
 
+    /// Of candidates sorted by weight.
+    fn keep_min_p(&mut self) {
+        let Some(&(most, _)) = self.candidates.first() else { return };
+        let least = most * self.sampling.min_p;
+        let kept = self.candidates.partition_point(|&(weight, _)| weight >= least);
+        self.candidates.truncate(kept.max(1));
+    }
+
     fn draw(&mut self) -> Option<u32> {
         let total: f32 = self.candidates.iter().map(|c| c.0).sum();
         let mut at = self.rng.random::<f32>() * total;
@@ -138,7 +167,7 @@ mod tests {
         let mut sampler = Sampler::new(&sampling, 0);
         let mut counts = vec![0_u32; logits.len()];
         for _ in 0..20_000 {
-            counts[sampler.sample(logits, allowed).unwrap() as usize] += 1;
+            counts[sampler.sample(logits, allowed, &[]).unwrap() as usize] += 1;
         }
         counts.into_iter().map(|c| f64::from(c) / 20_000.0).collect()
     }
@@ -149,7 +178,8 @@ mod tests {
         }
     }
 
-    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 7 };
+    const PLAIN: Sampling =
+        Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, no_repeat: 0, seed: 7 };
     /// ln of 50, 30, 15 and 5: shares of 100.
     const LOGITS: [f32; 4] = [3.912_023, 3.401_197, 2.708_05, 1.609_438];
 
@@ -170,14 +200,36 @@ mod tests {
         close(&shares(Sampling { top_p: 0.7, ..PLAIN }, &LOGITS, &[0..4]), &[0.625, 0.375, 0.0, 0.0]);
         close(&shares(Sampling { top_p: 0.4, ..PLAIN }, &LOGITS, &[0..4]), &[1.0, 0.0, 0.0, 0.0]);
         close(&shares(PLAIN, &LOGITS, &[1..2, 3..4]), &[0.0, 0.857, 0.0, 0.143]);
+        // 0.15 is 0.3 of the likeliest's 0.5, and remains at exactly that share or less.
+        close(&shares(Sampling { min_p: 0.29, ..PLAIN }, &LOGITS, &[0..4]), &[0.526, 0.316, 0.158, 0.0]);
+        close(&shares(Sampling { min_p: 0.31, ..PLAIN }, &LOGITS, &[0..4]), &[0.625, 0.375, 0.0, 0.0]);
+    }
+
+    #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "a set of one range")]
+    fn no_run_comes_twice_while_anything_else_is_allowed() {
+        let sampling = Sampling { no_repeat: 3, ..PLAIN };
+        let mut sampler = Sampler::new(&sampling, 0);
+        let mut history = vec![0, 1];
+        // Too few to have said all four after one pair, which leaves nothing else.
+        for _ in 0..20 {
+            history.push(sampler.sample(&LOGITS, &[0..4], &history).unwrap());
+        }
+        let runs: std::collections::HashSet<_> = history.windows(3).collect();
+        assert_eq!(runs.len(), 20, "{history:?}");
+        // Nothing else is allowed: then it may.
+        assert_eq!(sampler.sample(&LOGITS, &[1..2], &[0, 2, 1, 0, 2]), Some(1));
+        assert_eq!(sampler.sample(&LOGITS, &[1..2, 3..4], &[0, 2, 1, 0, 2]), Some(3));
+        let mut once = Sampler::new(&Sampling { no_repeat: 1, ..PLAIN }, 0);
+        assert_eq!(once.sample(&LOGITS, &[0..4], &[3, 0, 2]), Some(1));
     }
 
     #[test]
     fn nothing_comes_of_nothing() {
         let mut sampler = Sampler::new(&PLAIN, 0);
-        assert_eq!(sampler.sample(&LOGITS, &[]), None);
-        assert_eq!(sampler.sample(&[f32::NAN, 0.0], &[0..1, 1..2]), None);
-        assert_eq!(sampler.sample(&LOGITS, &[2..3, 9..10]), None);
+        assert_eq!(sampler.sample(&LOGITS, &[], &[]), None);
+        assert_eq!(sampler.sample(&[f32::NAN, 0.0], &[0..1, 1..2], &[]), None);
+        assert_eq!(sampler.sample(&LOGITS, &[2..3, 9..10], &[]), None);
     }
 
     #[test]
@@ -185,7 +237,7 @@ mod tests {
     fn takes_differ_and_repeat() {
         let draw = |seed, take| {
             let mut s = Sampler::new(&Sampling { seed, ..PLAIN }, take);
-            (0..40).map(|_| s.sample(&LOGITS, &[0..4]).unwrap()).collect::<Vec<_>>()
+            (0..40).map(|_| s.sample(&LOGITS, &[0..4], &[]).unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1, 0), draw(1, 0));
         assert_ne!(draw(1, 0), draw(1, 1));

@@ -44,7 +44,8 @@ impl Guide for Count {
     }
 }
 
-const SAMPLING: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 3 };
+const SAMPLING: Sampling =
+    Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, no_repeat: 0, seed: 3 };
 const PROMPT: [u32; 5] = [1, 4, 2, 7, 3];
 
 fn takes(sampling: Sampling, count: usize, length: usize) -> Vec<Vec<u32>> {

@@ -202,7 +202,7 @@ impl Responder {
         // Asked again, the same phrase and seed give another answer, but the same
         // other answer every time.
         let seed = seed | (prompt.again << 32);
-        let sampling = Sampling { temperature, top_k, top_p, seed };
+        let sampling = Sampling { temperature, top_k, top_p, seed, ..Sampling::default() };
         Request { phrase: prompt.score, window: prompt.window, takes, sampling, limits: Limits::default() }
     }
 

@@ -208,7 +208,7 @@ impl Take {
 
     /// Chooses an id; whether a note came of it.
     fn choose(&mut self) -> anyhow::Result<bool> {
-        let chosen = self.sampler.sample(&self.logits, self.allowed.ranges());
+        let chosen = self.sampler.sample(&self.logits, self.allowed.ranges(), &[]);
         self.next =
             chosen.context("the model's answer holds no number to choose from; its weights are damaged")?;
         let (Some(stream), Some(name)) = (&mut self.stream, self.encoding) else { return Ok(false) };

@@ -61,6 +61,13 @@ pub struct GenerateArgs {
     /// Choose among the likeliest that together reach this probability; 1 chooses among all [default: 0.97]
     #[arg(long, allow_negative_numbers = true)]
     pub top_p: Option<f32>,
+    /// Leave out what is less likely than this share of the likeliest; 0 leaves out nothing [default: 0]
+    #[arg(long, allow_negative_numbers = true)]
+    pub min_p: Option<f32>,
+    /// Never say the same so many ids twice, the phrase's included (a note has about 3, 13 in text); 0 lets it
+    /// [default: 0]
+    #[arg(long, allow_negative_numbers = true, value_name = "IDS", value_parser = whole::<usize>)]
+    pub no_repeat: Option<usize>,
     /// Another number, another answer (the plugin knows those to 9999)
     #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
@@ -136,6 +143,8 @@ fn sampling(args: &GenerateArgs) -> anyhow::Result<Sampling> {
         temperature: args.temperature.unwrap_or(usual.temperature),
         top_k: args.top_k.unwrap_or(usual.top_k),
         top_p: args.top_p.unwrap_or(usual.top_p),
+        min_p: args.min_p.unwrap_or(usual.min_p),
+        no_repeat: args.no_repeat.unwrap_or(usual.no_repeat),
         seed: args.seed,
     };
     if !(0.0..=10.0).contains(&sampling.temperature) {
@@ -143,6 +152,9 @@ fn sampling(args: &GenerateArgs) -> anyhow::Result<Sampling> {
     }
     if !(sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
         bail!("--top-p is {}; it must lie above 0 and not above 1", sampling.top_p);
+    }
+    if !(0.0..=1.0).contains(&sampling.min_p) {
+        bail!("--min-p is {}; it must be 0 to 1, and 0.02 to 0.1 is usual", sampling.min_p);
     }
     Ok(sampling)
 }
@@ -231,10 +243,12 @@ fn in_ticks(phrase: &Score, note: &BeatNote) -> Note {
 fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<BeatNote>]) {
     let counts: Vec<usize> = takes.iter().map(Vec::len).collect();
     if args.json {
-        let Sampling { temperature, top_k, top_p, seed } = request.sampling;
+        let Sampling { temperature, top_k, top_p, min_p, no_repeat, seed } = request.sampling;
         let about = json!({
             "output": args.output, "model": engine.name(), "seed": seed,
-            "temperature": crate::shortest(temperature), "top_k": top_k, "top_p": crate::shortest(top_p), "from_beat": request.window.from, "until_beat": request.window.until,
+            "temperature": crate::shortest(temperature), "top_k": top_k, "top_p": crate::shortest(top_p),
+            "min_p": crate::shortest(min_p), "no_repeat": no_repeat,
+            "from_beat": request.window.from, "until_beat": request.window.until,
             "phrase_notes": request.phrase.notes.len(), "take_notes": counts,
         });
         crate::print(&format!("{about}\n"));
