@@ -1,44 +1,96 @@
 //! One head of one id looks at what came before it.
 
-use super::cache::{CpuCache, SHEET, Stretch};
+use super::cache::{CpuCache, SHEET, Stretch, View};
 use super::kernel::{self, Isa};
 use super::matrix::round;
+use super::pool::{Pool, Work};
 use crate::math;
 
 /// What one head of one id looks with, and at what.
-pub(super) struct Look<'a> {
-    pub(super) cache: &'a CpuCache,
-    pub(super) layer: usize,
-    pub(super) head: usize,
+struct Look<'a> {
+    cache: &'a CpuCache,
+    layer: usize,
+    head: usize,
     /// What products of queries and keys are multiplied by.
-    pub(super) scale: f32,
+    scale: f32,
     /// As wide as a head.
-    pub(super) query: &'a [f32],
+    query: &'a [f32],
 }
 
-impl Look<'_> {
-    /// The attention to the first `scores.len()` positions, to `y`, which is as wide as
-    /// a head.
-    pub(super) fn attend(&self, isa: Isa, room: &mut Room, y: &mut [f32]) {
-        attend(self, isa, room, y);
+/// The attention of some ids, each to what came before it in its own sequence.
+pub(super) struct Attention {
+    pub(super) isa: Isa,
+    pub(super) layer: usize,
+    pub(super) heads: usize,
+    pub(super) scale: f32,
+    /// `(t, 3c)`: queries are the first third.
+    pub(super) qkv: Vec<f32>,
+    pub(super) views: Vec<View>,
+    /// Which of the views is that of an id, and how many positions it sees.
+    pub(super) places: Vec<(usize, usize)>,
+}
+
+/// Pieces that the heads of an id are shared out to, where ids are few.
+const SHARES: usize = 4;
+
+impl Attention {
+    /// Heads of a piece: all of an id, or a part if there would be too few pieces.
+    fn share(&self) -> usize {
+        if self.places.len() < 2 * SHARES { self.heads.div_ceil(SHARES) } else { self.heads }
+    }
+
+    /// Works all out: `y` is `(t, c)`.
+    pub(super) fn run(self, pool: &Pool, y: &mut [f32]) {
+        let width = y.len() / self.places.len() / self.heads;
+        let (share, heads) = (self.share() * width, self.heads * width);
+        let parts = heads.div_ceil(share);
+        pool.run(self, |piece, numbers| {
+            let at = piece / parts * heads + piece % parts * share;
+            y[at..at + numbers.len()].copy_from_slice(numbers);
+        });
+    }
+}
+
+impl Work for Attention {
+    fn pieces(&self) -> usize {
+        self.places.len() * self.heads.div_ceil(self.share())
+    }
+
+    fn piece(&self, index: usize) -> Vec<f32> {
+        let (share, c) = (self.share(), self.qkv.len() / self.places.len() / 3);
+        let (parts, width) = (self.heads.div_ceil(share), c / self.heads);
+        let (id, first) = (index / parts, index % parts * share);
+        let (view, count) = self.places[id];
+        // Who comes so late that the cache has gone on is not waited for any more.
+        let Some(cache) = self.views[view].open() else { return Vec::new() };
+        let heads = first..(first + share).min(self.heads);
+        let mut room = Room::new(width, count);
+        let mut y = vec![0.0; heads.len() * width];
+        let queries = &self.qkv[3 * c * id..][..c];
+        for (head, y) in heads.zip(y.chunks_exact_mut(width)) {
+            let query = &queries[head * width..][..width];
+            let look = Look { cache: &cache, layer: self.layer, head, scale: self.scale, query };
+            attend(&look, self.isa, &mut room, y);
+        }
+        y
     }
 }
 
 /// Memory to work in.
-pub(super) struct Room {
+struct Room {
     /// The query in bytes, filled up to a multiple of four.
     query: Vec<i8>,
     /// One for each position that is looked at.
-    pub(super) scores: Vec<f32>,
+    scores: Vec<f32>,
     /// Sums of products for each number of a value, filled up to a multiple of 16.
     sums: Vec<i32>,
 }
 
 impl Room {
-    /// Room for heads of a width.
-    pub(super) fn new(width: usize) -> Self {
+    /// Room for heads of a width that see so many positions.
+    fn new(width: usize, count: usize) -> Self {
         let filled = |to: usize| width.div_ceil(to) * to;
-        Self { query: vec![0; filled(4)], scores: Vec::new(), sums: vec![0; filled(16)] }
+        Self { query: vec![0; filled(4)], scores: vec![0.0; count], sums: vec![0; filled(16)] }
     }
 }
 

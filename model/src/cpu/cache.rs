@@ -1,6 +1,6 @@
 //! Keys and values of the ids so far, in pages that caches may share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::matrix::{Precision, round};
 use super::pack::Line;
@@ -244,6 +244,33 @@ impl CpuCache {
                 (keys, values, used)
             })
         })
+    }
+}
+
+/// A look at a cache that does not keep its pages: what is left lying about by a thread
+/// that comes late must not make the cache's owner copy them.
+pub(super) struct View {
+    shape: Shape,
+    pages: Vec<(Weak<Page>, usize, usize)>,
+    len: usize,
+}
+
+impl CpuCache {
+    /// A look at what there is now.
+    pub(super) fn view(&self) -> View {
+        let pages = self.pages.iter().map(|held| (Arc::downgrade(&held.page), held.start, held.used));
+        View { shape: self.shape, pages: pages.collect(), len: self.len }
+    }
+}
+
+impl View {
+    /// The cache as it was, if it has not gone on since.
+    pub(super) fn open(&self) -> Option<CpuCache> {
+        let held = |(page, start, used): &(Weak<Page>, usize, usize)| {
+            Some(Held { page: page.upgrade()?, start: *start, used: *used })
+        };
+        let pages = self.pages.iter().map(held).collect::<Option<_>>()?;
+        Some(CpuCache { shape: self.shape, pages, len: self.len })
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use rayon::prelude::*;
 
-use super::attention::{Look, Room};
+use super::attention::Attention;
 use super::cache::{CpuCache, Shape};
 use super::kernel::Isa;
 pub use super::matrix::Precision;
@@ -173,35 +173,36 @@ impl Cpu {
     fn block(&self, layer: usize, x: &mut [f32], parts: &mut [Part<'_, CpuCache>]) {
         let (block, c) = (&self.blocks[layer], self.config.n_embd);
         let qkv = self.multiply(&block.attn, block.ln_1.apply(x, c), c); // (t, 3c)
-        let y = self.attention(layer, &qkv, parts); // (t, c)
+        let y = self.attention(layer, qkv, parts); // (t, c)
         math::add(x, &self.multiply(&block.attn_proj, y, c));
         let mut inner = self.multiply(&block.fc, block.ln_2.apply(x, c), c); // (t, inner)
         activate(self.config.activation_function, &mut inner);
         math::add(x, &self.multiply(&block.proj, inner, self.config.inner()));
     }
 
-    fn attention(&self, layer: usize, qkv: &[f32], parts: &mut [Part<'_, CpuCache>]) -> Vec<f32> {
-        let (c, width) = (self.config.n_embd, self.config.head_width());
-        let scale = self.config.attention_scale(layer);
-        let mut y = vec![0.0; qkv.len() / 3]; // (t, c)
-        let mut room = Room::new(width);
-        let mut rows = qkv.chunks_exact(3 * c).zip(y.chunks_exact_mut(c));
-        for part in parts {
-            let count = part.ids.len();
-            let first = part.cache.len() - count;
-            let rows: Vec<_> = rows.by_ref().take(count).collect();
-            for (position, (qkv, _)) in (first..).zip(&rows) {
+    /// Keeps keys and values, and looks at those before.
+    fn attention(&self, layer: usize, qkv: Vec<f32>, parts: &mut [Part<'_, CpuCache>]) -> Vec<f32> {
+        let c = self.config.n_embd;
+        let mut rows = qkv.chunks_exact(3 * c);
+        let mut places = Vec::new();
+        for (view, part) in parts.iter_mut().enumerate() {
+            let first = part.cache.len() - part.ids.len();
+            for (position, qkv) in (first..part.cache.len()).zip(rows.by_ref()) {
                 part.cache.set(layer, position, &qkv[c..2 * c], &qkv[2 * c..]);
-            }
-            for (position, (qkv, y)) in (first..).zip(rows) {
-                room.scores.resize(position + 1, 0.0);
-                let heads = qkv[..c].chunks_exact(width).zip(y.chunks_exact_mut(width)).enumerate();
-                for (head, (query, y)) in heads {
-                    let look = Look { cache: part.cache, layer, head, scale, query };
-                    look.attend(self.isa, &mut room, y);
-                }
+                places.push((view, position + 1));
             }
         }
+        let mut y = vec![0.0; qkv.len() / 3]; // (t, c)
+        let attention = Attention {
+            isa: self.isa,
+            layer,
+            heads: self.config.n_head,
+            scale: self.config.attention_scale(layer),
+            qkv,
+            views: parts.iter().map(|part| part.cache.view()).collect(),
+            places,
+        };
+        attention.run(&self.pool, &mut y);
         y
     }
 
