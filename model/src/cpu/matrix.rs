@@ -174,7 +174,8 @@ math::vectorised_fn! {
 #[expect(clippy::cast_possible_truncation, reason = "127 at most")]
 #[inline(always)]
 pub(super) fn round(values: &[f32], bytes: &mut [i8]) -> f32 {
-    let largest = math::largest(values);
+    // A sum of magnitudes is a number where all of them are; what is none has to show.
+    let largest = if math::sum(values, f32::abs).is_finite() { math::largest(values) } else { f32::NAN };
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
     for (byte, value) in bytes.iter_mut().zip(values) {
         *byte = (value * inverse).round_ties_even() as i8;

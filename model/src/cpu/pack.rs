@@ -72,11 +72,15 @@ impl Panels {
 
 math::vectorised_fn! {
     fn pack_block<'a>(values: &'a [[f32; LANES]; BLOCK], lines: &'a mut [Line]) -> [u16; LANES] {
-        let mut largest = [0.0_f32; LANES];
+        let (mut largest, mut sums) = ([0.0_f32; LANES], [0.0_f32; LANES]);
         for row in values {
-            for (largest, value) in largest.iter_mut().zip(row) {
+            for ((largest, sum), value) in largest.iter_mut().zip(&mut sums).zip(row) {
                 *largest = largest.max(value.abs());
+                *sum += value.abs();
             }
+        }
+        for (largest, sum) in largest.iter_mut().zip(sums) {
+            *largest = if sum.is_finite() { *largest } else { f32::NAN };
         }
         let scales = largest.map(scale);
         let inverse = scales.map(inverse);
@@ -136,7 +140,9 @@ impl Rows {
 math::vectorised_fn! {
     fn pack_row<'a>(row: &'a [f32], lines: &'a mut [Line], scales: &'a mut [u16]) -> () {
         for ((values, line), scale) in row.chunks_exact(BLOCK).zip(lines).zip(scales) {
-            *scale = self::scale(math::largest(values));
+            // A sum of magnitudes is a number where all of them are.
+            let sum = math::sum(values, f32::abs);
+            *scale = self::scale(if sum.is_finite() { math::largest(values) } else { f32::NAN });
             let inverse = inverse(*scale);
             for (byte, value) in line.0.iter_mut().zip(values) {
                 *byte = above(value * inverse);
@@ -176,12 +182,19 @@ impl WidePanels {
     }
 }
 
-/// The smallest bfloat16 that takes values up to `largest` in 127 steps.
+/// The smallest bfloat16 that takes values up to `largest` in 127 steps; none where that
+/// is no number, so that damaged weights are not answered from.
 #[inline(always)]
 fn scale(largest: f32) -> u16 {
+    if !largest.is_finite() {
+        return NO_NUMBER;
+    }
     let bits = (largest / 127.0).to_bits();
     (bits >> 16) as u16 + u16::from(bits & 0xffff != 0)
 }
+
+/// A bfloat16 that is none.
+const NO_NUMBER: u16 = 0x7fc0;
 
 #[inline(always)]
 fn inverse(scale: u16) -> f32 {
