@@ -123,12 +123,16 @@ fn any_number_of_threads_gives_the_same() {
         let logits = |threads| {
             let model = Cpu::open(dir.path(), precision).unwrap().with_threads(threads);
             let mut cache = model.cache();
-            let whole = model.read_one(&ids(199), &mut cache).unwrap();
-            [whole, model.read_one(&[7], &mut cache).unwrap()].concat()
+            let mut all = model.read_one(&ids(99), &mut cache).unwrap();
+            // Long enough for helpers to come late now and then.
+            for id in ids(200) {
+                all.extend(model.read_one(&[id], &mut cache).unwrap());
+            }
+            all
         };
         let one = logits(1);
         for threads in [2, 3, 7] {
-            assert_eq!(logits(threads), one, "{precision:?}, {threads} threads");
+            assert!(logits(threads) == one, "{precision:?}, {threads} threads");
         }
     }
 }
@@ -161,7 +165,7 @@ fn takes_together_are_as_they_are_alone() {
                 let all = together(&model, &sequences, &mut caches);
                 for (take, logits) in all.iter().enumerate() {
                     let one = model.read_one(&next[take], &mut alone[take]).unwrap();
-                    assert!(distance(&one, logits) < 1e-4, "{precision:?}, take {take} of {count}");
+                    assert!(one == *logits, "{precision:?}, take {take} of {count}");
                 }
             }
             assert_eq!(root.len(), 150, "what the takes share stays as it is");

@@ -20,7 +20,6 @@ const PAGE: usize = SHEET * SHEETS;
 ///
 /// A copy shares everything there is so far; what either reads from then on is its
 /// own. Memory is taken as the sequence grows.
-#[derive(Clone)]
 pub struct CpuCache {
     shape: Shape,
     pages: Vec<Held>,
@@ -42,10 +41,19 @@ impl Shape {
     }
 }
 
+impl Clone for CpuCache {
+    fn clone(&self) -> Self {
+        let pages = self.pages.iter().map(|held| Held { page: Arc::clone(&held.page), own: false, ..*held });
+        Self { shape: self.shape, pages: pages.collect(), len: self.len }
+    }
+}
+
 /// A page, as far as one cache uses it.
-#[derive(Clone)]
 struct Held {
     page: Arc<Page>,
+    /// Whether this cache made it, and goes on filling it: asked in place of whether
+    /// others hold it just now, as where pages end decides what is rounded together.
+    own: bool,
     /// The position its first vector belongs to.
     start: usize,
     used: usize,
@@ -191,15 +199,14 @@ impl CpuCache {
     pub(super) fn grow(&mut self, count: usize) {
         let mut left = count;
         while left > 0 {
-            // A page that others look at stays as it is.
-            let room = |held: &Held| held.used < PAGE && Arc::strong_count(&held.page) == 1;
+            let room = |held: &Held| held.used < PAGE && held.own;
             if !self.pages.last().is_some_and(room) {
                 let (keys, values) = (
                     self.shape.vectors(self.shape.key_lines()),
                     self.shape.vectors(self.shape.value_lines()),
                 );
                 let start = self.pages.last().map_or(0, |held| held.start + held.used);
-                self.pages.push(Held { page: Arc::new(Page { keys, values }), start, used: 0 });
+                self.pages.push(Held { page: Arc::new(Page { keys, values }), own: true, start, used: 0 });
             }
             let Some(held) = self.pages.last_mut() else { return };
             let more = left.min(PAGE - held.used);
@@ -217,7 +224,7 @@ impl CpuCache {
         let after = self.pages.partition_point(|held| held.start <= position);
         let Some(held) = after.checked_sub(1).and_then(|index| self.pages.get_mut(index)) else { return };
         let slot = position - held.start;
-        // The page was made for this cache, or nobody else had it: no copy is made.
+        // Copies only if somebody else still looks at it: a clone, or a helper that comes late.
         let page = Arc::make_mut(&mut held.page);
         for (head, (key, value)) in keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate() {
             page.keys.set(layer * heads + head, slot, key, &key_place);
@@ -267,7 +274,7 @@ impl View {
     /// The cache as it was, if it has not gone on since.
     pub(super) fn open(&self) -> Option<CpuCache> {
         let held = |(page, start, used): &(Weak<Page>, usize, usize)| {
-            Some(Held { page: page.upgrade()?, start: *start, used: *used })
+            Some(Held { page: page.upgrade()?, own: false, start: *start, used: *used })
         };
         let pages = self.pages.iter().map(held).collect::<Option<_>>()?;
         Some(CpuCache { shape: self.shape, pages, len: self.len })

@@ -200,23 +200,13 @@ math::vectorised_fn! {
             let rows: [&[f32]; 2] = std::array::from_fn(|_| rows.next().unwrap_or_default());
             wide_tile(panel, rows, tiles);
         }
-        for (row, tile) in rows.zip(tiles.into_remainder()) {
-            // In parts, as a sum waits for the one before.
-            let mut parts = [[0.0; LANES]; 4];
-            let (weights, values) = (panel.chunks_exact(4), row.chunks_exact(4));
-            for (weights, value) in weights.remainder().iter().zip(values.remainder()) {
-                add(&mut parts[0], weights, *value);
-            }
-            for (weights, values) in weights.zip(values) {
-                for (part, (weights, value)) in parts.iter_mut().zip(weights.iter().zip(values)) {
-                    add(part, weights, *value);
-                }
-            }
-            *tile = std::array::from_fn(|r| (parts[0][r] + parts[1][r]) + (parts[2][r] + parts[3][r]));
+        for (row, tile) in rows.zip(tiles.into_remainder().chunks_exact_mut(1)) {
+            wide_tile(panel, [row], tile);
         }
     }
 }
 
+/// Sums are added up in the same order however many ids there are.
 #[inline(always)]
 fn wide_tile<const N: usize>(panel: &[[f32; LANES]], rows: [&[f32]; N], tiles: &mut [[f32; LANES]]) {
     let rows = rows.map(|row| &row[..panel.len()]);
