@@ -158,6 +158,22 @@ impl Config {
         self.add_cross_attention.then(|| "cross-attention is not supported".to_owned())
     }
 
+    /// Refuses ids that cannot follow `used` others.
+    pub(crate) fn check_ids(&self, ids: &[u32], used: usize) -> Result<(), ModelError> {
+        let Self { n_positions: window, vocab_size: vocabulary, .. } = *self;
+        if ids.is_empty() {
+            return Err(ModelError::NoIds);
+        }
+        if ids.len() > window - used {
+            return Err(ModelError::Window { asked: ids.len(), used, window });
+        }
+        let outside = |&id: &u32| usize::try_from(id).map_or(true, |id| id >= vocabulary);
+        match ids.iter().position(outside) {
+            Some(position) => Err(ModelError::Id { id: ids[position], position, vocabulary }),
+            None => Ok(()),
+        }
+    }
+
     /// Width of one attention head.
     pub fn head_width(&self) -> usize {
         self.n_embd / self.n_head
@@ -474,22 +490,11 @@ impl Gpt2 {
     }
 
     pub(crate) fn check_call(&self, ids: &[u32], cache: &Cache) -> Result<(), ModelError> {
-        let Config { n_positions: window, vocab_size: vocabulary, .. } = self.config;
-        let shape = [self.config.n_head, window, self.config.head_width()];
+        let shape = [self.config.n_head, self.config.n_positions, self.config.head_width()];
         if cache.layers.len() != self.blocks.len() || cache.layers.iter().any(|l| l.keys.dims() != shape) {
             return Err(ModelError::ForeignCache);
         }
-        if ids.is_empty() {
-            return Err(ModelError::NoIds);
-        }
-        if ids.len() > window - cache.len {
-            return Err(ModelError::Window { asked: ids.len(), used: cache.len, window });
-        }
-        let outside = |&id: &u32| usize::try_from(id).map_or(true, |id| id >= vocabulary);
-        match ids.iter().position(outside) {
-            Some(position) => Err(ModelError::Id { id: ids[position], position, vocabulary }),
-            None => Ok(()),
-        }
+        self.config.check_ids(ids, cache.len)
     }
 }
 

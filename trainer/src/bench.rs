@@ -1,13 +1,14 @@
 //! `continuo bench`: how fast this machine reads and answers.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
-use continuo_codec::{IdSet, Stream};
-use continuo_model::cpu::{Cpu, CpuCache, Precision};
-use continuo_model::{Network, Part, Sampler, Sampling};
+use continuo_codec::{EncodingError, Event, IdSet, Stream};
+use continuo_model::cpu::{Cpu, Precision};
+use continuo_model::{Guide, Network as _, Sampling, generate};
 use serde_json::json;
 
 use crate::Outcome;
@@ -156,87 +157,101 @@ impl Times {
 }
 
 fn measure(args: &DecodeArgs, model: &Cpu, prompt: &[u32], tokens: u32) -> anyhow::Result<Times> {
-    let (&last, start) = prompt.split_last().context("a prompt has an id")?;
-    let mut cache = model.cache();
+    // The likeliest where all are allowed, as others measure; else as they come, or a
+    // model that never learned would say the same for ever.
+    let temperature = if args.encoding.is_some() { 1.0 } else { 0.0 };
+    let sampling = Sampling { temperature, ..Sampling::default() };
+    let mut guides: Vec<Watch> = (0..args.takes).map(|_| Watch::new(args, model, tokens)).collect();
     let begin = Instant::now();
-    for ids in start.chunks(64) {
-        model.read(&mut [Part { ids, cache: &mut cache, wanted: &[], logits: &mut Vec::new() }])?;
+    generate(model, prompt, &mut guides, &sampling, &|| false)?;
+    if let Some(error) = guides.iter_mut().find_map(|watch| watch.refused.take()) {
+        return Err(error.into());
     }
-    let prefill = begin.elapsed();
-    let mut takes: Vec<Take> =
-        (0..args.takes.into()).map(|take| Take::new(args, model, &cache, take, last)).collect();
-    drop(cache);
-    let begin = Instant::now();
-    let mut note = None;
-    let mut first = Duration::ZERO;
-    for token in 0..tokens {
-        step(model, &mut takes)?;
-        let mut heard = false;
-        for take in &mut takes {
-            heard |= take.choose()?;
-        }
-        note = note.or(heard.then(|| begin.elapsed()));
-        if token == 0 {
-            first = begin.elapsed();
-        }
-    }
-    Ok(Times { prefill, first, rest: begin.elapsed() - first, note })
+    let read = guides.iter().filter_map(|watch| watch.asked).min().unwrap_or(begin);
+    let first = guides.iter().filter_map(|watch| watch.first).max().unwrap_or(read);
+    let last = guides.iter().filter_map(|watch| watch.last).max().unwrap_or(first);
+    let note = guides.iter().filter_map(|watch| watch.note).min();
+    Ok(Times {
+        prefill: read - begin,
+        first: first - read,
+        rest: last - first,
+        note: note.map(|note| note - read),
+    })
 }
 
 fn vocabulary(model: &Cpu) -> u32 {
     u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX)
 }
 
-fn step(model: &Cpu, takes: &mut [Take]) -> anyhow::Result<()> {
-    let parts = takes.iter_mut().map(|take| Part {
-        ids: std::slice::from_ref(&take.next),
-        cache: &mut take.cache,
-        wanted: take.allowed.ranges(),
-        logits: &mut take.logits,
-    });
-    Ok(model.read(&mut parts.collect::<Vec<_>>())?)
-}
-
-/// One answer.
-struct Take {
-    cache: CpuCache,
-    sampler: Sampler,
+/// Lets a take go on for so many ids, and looks at the clock.
+struct Watch {
+    vocabulary: u32,
     encoding: Option<EncodingName>,
     stream: Option<Box<dyn Stream>>,
-    allowed: IdSet,
-    logits: Vec<f32>,
-    next: u32,
+    set: IdSet,
+    left: u32,
+    /// When the prompt was read, and ids were first asked for.
+    asked: Option<Instant>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    note: Option<Instant>,
+    /// Why the encoding did not take an id that it allowed.
+    refused: Option<EncodingError>,
 }
 
-impl Take {
-    fn new(args: &DecodeArgs, model: &Cpu, cache: &CpuCache, take: usize, next: u32) -> Self {
-        let mut allowed = IdSet::default();
-        let stream = args.encoding.map(|name| name.encoding().stream());
-        match &stream {
-            Some(stream) => stream.allowed(&mut allowed),
-            None => allowed.add(0..vocabulary(model)),
+impl Watch {
+    fn new(args: &DecodeArgs, model: &Cpu, tokens: u32) -> Self {
+        Self {
+            vocabulary: vocabulary(model),
+            encoding: args.encoding,
+            stream: args.encoding.map(|name| name.encoding().stream()),
+            set: IdSet::default(),
+            left: tokens,
+            asked: None,
+            first: None,
+            last: None,
+            note: None,
+            refused: None,
         }
-        // The likeliest where all are allowed, as others measure; else as they come, or
-        // a model that never learned would say the same for ever.
-        let temperature = if stream.is_some() { 1.0 } else { 0.0 };
-        let sampler = Sampler::new(&Sampling { temperature, ..Sampling::default() }, take);
-        let cache = cache.clone();
-        Self { cache, sampler, encoding: args.encoding, stream, allowed, logits: Vec::new(), next }
+    }
+}
+
+impl Guide for Watch {
+    fn allowed(&mut self, ids: &mut Vec<Range<u32>>) {
+        self.asked.get_or_insert_with(Instant::now);
+        ids.clear();
+        if self.left == 0 || self.refused.is_some() {
+            return;
+        }
+        match &self.stream {
+            Some(stream) => {
+                stream.allowed(&mut self.set);
+                ids.extend_from_slice(self.set.ranges());
+            }
+            None => ids.push(0..self.vocabulary),
+        }
     }
 
-    /// Chooses an id; whether a note came of it.
-    fn choose(&mut self) -> anyhow::Result<bool> {
-        let chosen = self.sampler.sample(&self.logits, self.allowed.ranges(), &[]);
-        self.next =
-            chosen.context("the model's answer holds no number to choose from; its weights are damaged")?;
-        let (Some(stream), Some(name)) = (&mut self.stream, self.encoding) else { return Ok(false) };
+    fn accept(&mut self, id: u32) {
+        self.left -= 1;
         let mut events = Vec::new();
-        stream.push(self.next, &mut events)?;
-        if stream.finished() {
-            *stream = name.encoding().stream();
+        if let (Some(stream), Some(name)) = (&mut self.stream, self.encoding) {
+            self.refused = stream.push(id, &mut events).err();
+            if stream.finished() {
+                *stream = name.encoding().stream();
+            }
         }
-        stream.allowed(&mut self.allowed);
-        Ok(events.iter().any(|event| matches!(event, continuo_codec::Event::Note(_))))
+        let now = Instant::now();
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+        if events.iter().any(|event| matches!(event, Event::Note(_))) {
+            self.note.get_or_insert(now);
+        }
+    }
+
+    fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32> {
+        // Never asked: prompt and answer fit the window.
+        history[history.len() - max..].to_vec()
     }
 }
 

@@ -110,7 +110,7 @@ math::vectorised_fn! {
                     let mut products = [sum; SHEET];
                     kernel::scores(isa, lines, query, &mut products);
                     for ((score, product), key_scale) in scores.iter_mut().zip(products).zip(scales) {
-                        *score = scale * key_scale * whole(product);
+                        *score = scale * key_scale * kernel::whole(product);
                     }
                 }
                 Stretch::F32(values) => {
@@ -140,7 +140,7 @@ math::vectorised_fn! {
                     let scale = round(&scaled, &mut bytes);
                     kernel::gather(isa, lines, &bytes, sums);
                     for (y, &sum) in y.iter_mut().zip(sums.iter()) {
-                        *y = scale.mul_add(whole(sum), *y);
+                        *y = scale.mul_add(kernel::whole(sum), *y);
                     }
                 }
                 Stretch::F32(values) => gather(weights, values, y),
@@ -149,13 +149,6 @@ math::vectorised_fn! {
         }
         y.iter_mut().for_each(|y| *y *= factor);
     }
-}
-
-/// Exact as long as a head is narrower than a thousand.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-#[inline(always)]
-fn whole(sum: i32) -> f32 {
-    sum as f32
 }
 
 #[inline(always)]

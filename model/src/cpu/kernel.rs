@@ -127,11 +127,8 @@ math::vectorised_fn! {
             for (b, (lines, scales)) in part.lines.chunks_exact(QUADS).zip(part.scales).enumerate() {
                 let at = t * blocks + b;
                 let mut sums = [part.sums[at]; LANES];
-                for (line, x) in lines.iter().zip(part.values[at * BLOCK..][..BLOCK].chunks_exact(4)) {
-                    for (sum, weights) in sums.iter_mut().zip(line.0.chunks_exact(4)) {
-                        let products = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x));
-                        *sum += products.sum::<i32>();
-                    }
+                for (line, x) in lines.iter().zip(part.values[at * BLOCK..][..BLOCK].as_chunks().0) {
+                    plain_line(&line.0, x, &mut sums);
                 }
                 for ((y, sum), &scale) in tile.iter_mut().zip(sums).zip(scales) {
                     *y += whole(sum) * (widen(scale) * part.x_scales[at]);
@@ -209,10 +206,11 @@ pub(super) fn scores(isa: Isa, keys: &[Line], query: &[i8], products: &mut [i32;
     }
 }
 
+/// Adds the products of a line with four bytes to 16 sums.
 #[inline(always)]
-fn plain_line(keys: &[u8; 64], query: &[i8; 4], products: &mut [i32]) {
-    for (product, keys) in products.iter_mut().zip(keys.as_chunks::<4>().0) {
-        *product += keys.iter().zip(query).map(|(&k, &q)| i32::from(k) * i32::from(q)).sum::<i32>();
+fn plain_line(line: &[u8; 64], x: &[i8; 4], sums: &mut [i32]) {
+    for (sum, bytes) in sums.iter_mut().zip(line.as_chunks::<4>().0) {
+        *sum += bytes.iter().zip(x).map(|(&byte, &x)| i32::from(byte) * i32::from(x)).sum::<i32>();
     }
 }
 
@@ -243,9 +241,10 @@ fn plain_gather(lines: &[Line], weights: &[i8; SHEET], sums: &mut [i32; LANES]) 
     }
 }
 
-/// A sum of a block's products, which is below 2^24 and stays as it is.
-#[expect(clippy::cast_precision_loss, reason = "64 products of 255 and 127, less what is too high")]
+/// A sum of products, which is below 2^24 and stays as it is: that of a block, and that
+/// of a head as long as it is narrower than a thousand.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
 #[inline(always)]
-fn whole(sum: i32) -> f32 {
+pub(super) fn whole(sum: i32) -> f32 {
     sum as f32
 }

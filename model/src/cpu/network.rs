@@ -131,21 +131,10 @@ impl Cpu {
     }
 
     fn check(&self, part: &Part<'_, CpuCache>) -> Result<(), ModelError> {
-        let Config { n_positions: window, vocab_size: vocabulary, .. } = self.config;
         if part.cache.shape() != Shape::of(&self.config, self.precision) {
             return Err(ModelError::ForeignCache);
         }
-        if part.ids.is_empty() {
-            return Err(ModelError::NoIds);
-        }
-        if part.ids.len() > window - part.cache.len() {
-            return Err(ModelError::Window { asked: part.ids.len(), used: part.cache.len(), window });
-        }
-        let outside = |&id: &u32| usize::try_from(id).map_or(true, |id| id >= vocabulary);
-        match part.ids.iter().position(outside) {
-            Some(position) => Err(ModelError::Id { id: part.ids[position], position, vocabulary }),
-            None => Ok(()),
-        }
+        self.config.check_ids(part.ids, part.cache.len())
     }
 
     /// Ids and positions to vectors.
