@@ -2,11 +2,14 @@
 //! model, and notes leave as they complete, in beats.
 
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use continuo_codec::{
-    Clock, Encoding, EncodingError, Event, IdSet, Instrument, Limits, Score, Stream, Window,
+    Clock, Continuation, Encoding, EncodingError, Event, IdSet, Instrument, Limits, Score, Stream, Window,
 };
-use continuo_model::{Guide, Sampling};
+use continuo_model::cpu::CpuCache;
+use continuo_model::{Guide, Prompt, Sampling};
 
 pub use continuo_model::Ending;
 
@@ -29,7 +32,36 @@ pub struct Request {
     pub sampling: Sampling,
     /// What the notes are held to.
     pub limits: Limits,
+    /// When the answer is heard, if somebody waits for it. Of several requests in one
+    /// process the one whose next note is due first goes on first.
+    pub pace: Option<Pace>,
 }
+
+/// When an answer sounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// When the window begins.
+    pub from: Instant,
+    /// How long a beat lasts.
+    pub beat: Duration,
+}
+
+impl Pace {
+    /// When something sounds that lies so many beats after the window's beginning, in
+    /// microseconds that all of the process count from the same moment.
+    fn due(&self, beats: f64) -> u64 {
+        static BEGIN: OnceLock<Instant> = OnceLock::new();
+        let begin = *BEGIN.get_or_init(Instant::now);
+        let beats = Duration::try_from_secs_f64(self.beat.as_secs_f64() * beats).unwrap_or(Duration::MAX);
+        let when = self.from.saturating_duration_since(begin).saturating_add(beats);
+        u64::try_from(when.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a model has read of a phrase that is being played: kept, so that the answer need
+/// not wait for the reading. It belongs to the [`Engine`] it comes from.
+#[derive(Clone, Debug)]
+pub struct Reading(Prompt<CpuCache>);
 
 /// A note in beats since tick 0 of the phrase.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,26 +103,62 @@ pub enum TakeEvent {
 }
 
 impl Engine {
-    /// Answers a phrase. `on` hears every event as it happens, on this thread;
-    /// `cancelled` is asked before every id.
+    /// A reading of nothing yet.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        Reading(Prompt::new(self.model()))
+    }
+
+    /// Reads ahead what a request would have to: as the player plays, each time with what
+    /// the request would be just then. What has changed since the last time is read anew.
     ///
-    /// The same request gives the same events on every run.
+    /// # Errors
+    /// As [`Engine::generate`].
+    pub fn read_ahead(
+        &self,
+        request: &Request,
+        reading: &mut Reading,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Ending, EngineError> {
+        check(request)?;
+        let ids = self.continuation(request)?.ids;
+        let (_, before) = ids.split_last().unwrap_or((&0, &[]));
+        Ok(reading.0.read(self.model(), before, cancelled)?)
+    }
+
+    /// Answers a phrase, of which nothing has been read. See [`Engine::answer`].
+    ///
+    /// # Errors
+    /// Those of [`Engine::answer`].
+    pub fn generate(
+        &self,
+        request: &Request,
+        cancelled: &(dyn Fn() -> bool + Sync),
+        on: &mut (dyn FnMut(TakeEvent) + Send),
+    ) -> Result<Ending, EngineError> {
+        self.answer(request, &mut self.reading(), cancelled, on)
+    }
+
+    /// Answers a phrase. `on` hears every event as it happens, on whatever thread it
+    /// happens, one at a time; `cancelled` is asked before every id.
+    ///
+    /// The same request gives the same events on every run, whatever has been read of it
+    /// before.
     ///
     /// # Errors
     /// [`EngineError::Request`] for an impossible request; otherwise what model
     /// and encoding report.
-    pub fn generate(
+    pub fn answer(
         &self,
         request: &Request,
-        cancelled: &dyn Fn() -> bool,
-        on: &mut dyn FnMut(TakeEvent),
+        reading: &mut Reading,
+        cancelled: &(dyn Fn() -> bool + Sync),
+        on: &mut (dyn FnMut(TakeEvent) + Send),
     ) -> Result<Ending, EngineError> {
         check(request)?;
-        let Request { phrase, window, limits, .. } = request;
-        let continuation =
-            self.encoding().continuation_within(phrase, *window, limits, self.longest_prompt())?;
+        let continuation = self.continuation(request)?;
         let clock = BeatClock::new(self.encoding(), &request.phrase);
-        let shared = std::cell::RefCell::new(Listener { on, error: None });
+        let shared = Mutex::new(Listener { on, error: None });
         let mut guides: Vec<StreamGuide<'_, '_>> = (0..request.takes)
             .map(|take| StreamGuide {
                 take,
@@ -101,20 +169,35 @@ impl Engine {
                 events: Vec::new(),
                 ids_left: longest_take(request.window),
                 done: false,
+                pace: request.pace,
+                from: request.window.from,
+                reached: request.window.from,
             })
             .collect();
-        let ending = continuo_model::generate(
-            self.model(),
-            &continuation.ids,
-            &mut guides,
-            &request.sampling,
-            cancelled,
-        )?;
+        let ids = &continuation.ids;
+        let sampling = &request.sampling;
+        let ending =
+            continuo_model::generate(self.model(), &mut reading.0, ids, &mut guides, sampling, cancelled)?;
         drop(guides);
-        match shared.into_inner().error {
+        match shared.into_inner().unwrap_or_else(PoisonError::into_inner).error {
             Some(error) => Err(error.into()),
             None => Ok(ending),
         }
+    }
+
+    /// The prompt and the stream of its answer. A phrase that does not fit is cut off
+    /// at the front, a good piece at once: so its beginning stays the same while some more
+    /// notes are played, and what was read of it holds. Where it is cut depends on the
+    /// phrase alone.
+    fn continuation(&self, request: &Request) -> Result<Continuation, EncodingError> {
+        let Request { phrase, window, limits, .. } = request;
+        let within = |most| self.encoding().continuation_within(phrase, *window, limits, most);
+        let most = self.longest_prompt();
+        let all = within(usize::MAX)?;
+        let Some(over) = all.ids.len().checked_sub(most + 1) else { return Ok(all) };
+        let piece = (most / PIECES).max(1);
+        // Windows of a few notes leave no room for pieces.
+        within(all.ids.len() - (over / piece + 1) * piece).or_else(|_| within(most))
     }
 
     /// Five eighths of the window: room for the answer before it has to move.
@@ -122,6 +205,9 @@ impl Engine {
         self.context() * 5 / 8
     }
 }
+
+/// How many pieces the longest prompt has; a longer one is cut by so many whole ones.
+const PIECES: usize = 4;
 
 fn check(request: &Request) -> Result<(), EngineError> {
     let Sampling { temperature, top_p, min_p, .. } = request.sampling;
@@ -171,7 +257,7 @@ impl BeatClock {
 
 /// Who hears the events of all takes, and the first error of any.
 struct Listener<'a> {
-    on: &'a mut dyn FnMut(TakeEvent),
+    on: &'a mut (dyn FnMut(TakeEvent) + Send),
     error: Option<EncodingError>,
 }
 
@@ -180,16 +266,29 @@ struct StreamGuide<'a, 'b> {
     take: usize,
     stream: Box<dyn Stream>,
     clock: &'a BeatClock,
-    listener: &'a std::cell::RefCell<Listener<'b>>,
+    listener: &'a Mutex<Listener<'b>>,
     set: IdSet,
     events: Vec<Event>,
     ids_left: usize,
     done: bool,
+    pace: Option<Pace>,
+    /// The window's beginning, and how far the take is, in beats.
+    from: f64,
+    reached: f64,
 }
 
-impl StreamGuide<'_, '_> {
-    fn tell(&self, event: TakeEvent) {
-        (self.listener.borrow_mut().on)(event);
+impl<'b> StreamGuide<'_, 'b> {
+    fn listener(&self) -> MutexGuard<'_, Listener<'b>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&mut self, event: TakeEvent) {
+        match event {
+            TakeEvent::Note { note, .. } => self.reached = self.reached.max(note.start),
+            TakeEvent::Reached { beat, .. } => self.reached = self.reached.max(beat),
+            TakeEvent::Done { .. } => {}
+        }
+        (self.listener().on)(event);
     }
 
     fn translate(&self, event: Event) -> Option<TakeEvent> {
@@ -214,7 +313,7 @@ impl StreamGuide<'_, '_> {
 impl Guide for StreamGuide<'_, '_> {
     fn allowed(&mut self, ids: &mut Vec<Range<u32>>) {
         ids.clear();
-        let failed = self.listener.borrow().error.is_some();
+        let failed = self.listener().error.is_some();
         if !(self.stream.finished() || failed || self.ids_left == 0) {
             self.stream.allowed(&mut self.set);
             ids.extend_from_slice(self.set.ranges());
@@ -236,11 +335,19 @@ impl Guide for StreamGuide<'_, '_> {
                     }
                 }
             }
-            Err(error) => self.listener.borrow_mut().error = Some(error),
+            Err(error) => self.listener().error = Some(error),
         }
+    }
+
+    fn shortened(&self, history: &[u32], max: usize) -> Vec<u32> {
+        self.stream.boxed_clone().shorten(history, max)
     }
 
     fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32> {
         self.stream.shorten(history, max)
+    }
+
+    fn due(&self) -> Option<u64> {
+        self.pace.map(|pace| pace.due(self.reached - self.from))
     }
 }

@@ -17,4 +17,4 @@ pub use continuo_codec::limits;
 pub use continuo_codec::{Instrument, Limits, Meter, Note, Score, Tempo, Window};
 pub use continuo_model::Sampling;
 pub use engine::{Engine, EngineError};
-pub use generation::{BeatNote, Ending, Request, TakeEvent};
+pub use generation::{BeatNote, Ending, Pace, Reading, Request, TakeEvent};

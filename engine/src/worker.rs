@@ -7,15 +7,14 @@
 //! generation at its next token and joins the thread.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::{Ending, Engine, Request, TakeEvent};
+use crate::{Ending, Engine, Reading, Request, TakeEvent};
 
 /// How often an idle thread looks for work.
 pub const INTERVAL: Duration = Duration::from_millis(2);
@@ -31,33 +30,61 @@ pub enum Source {
 
 /// What answers requests: an [`Engine`], or something simpler in tests.
 pub trait Composer {
+    /// What it has read of a phrase.
+    type Reading;
+
     /// The name users see.
     fn name(&self) -> &str;
 
-    /// As [`Engine::generate`]; the error is for the user.
+    /// A reading of nothing yet.
+    fn reading(&self) -> Self::Reading;
+
+    /// As [`Engine::read_ahead`]. What goes wrong goes wrong again when the answer is
+    /// asked for.
+    fn read_ahead(
+        &self,
+        request: &Request,
+        reading: &mut Self::Reading,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    );
+
+    /// As [`Engine::answer`]; the error is for the user.
     ///
     /// # Errors
     /// What went wrong, in words.
     fn compose(
         &self,
         request: &Request,
-        cancelled: &dyn Fn() -> bool,
-        on: &mut dyn FnMut(TakeEvent),
+        reading: &mut Self::Reading,
+        cancelled: &(dyn Fn() -> bool + Sync),
+        on: &mut (dyn FnMut(TakeEvent) + Send),
     ) -> Result<Ending, String>;
 }
 
 impl Composer for Engine {
+    type Reading = Reading;
+
     fn name(&self) -> &str {
         Self::name(self)
+    }
+
+    fn reading(&self) -> Reading {
+        Self::reading(self)
+    }
+
+    fn read_ahead(&self, request: &Request, reading: &mut Reading, cancelled: &(dyn Fn() -> bool + Sync)) {
+        // Nobody waits for it.
+        let _ = Self::read_ahead(self, request, reading, cancelled);
     }
 
     fn compose(
         &self,
         request: &Request,
-        cancelled: &dyn Fn() -> bool,
-        on: &mut dyn FnMut(TakeEvent),
+        reading: &mut Reading,
+        cancelled: &(dyn Fn() -> bool + Sync),
+        on: &mut (dyn FnMut(TakeEvent) + Send),
     ) -> Result<Ending, String> {
-        self.generate(request, cancelled, on).map_err(|error| error.to_string())
+        self.answer(request, reading, cancelled, on).map_err(|error| error.to_string())
     }
 }
 
@@ -72,7 +99,8 @@ pub enum ModelState {
     Failed(String),
 }
 
-/// Who asks for music. All methods are called on the inference thread.
+/// Who asks for music. Methods are called one at a time: on the inference thread, and
+/// while an answer is made on those that help it.
 pub trait Client: Send + 'static {
     /// The model that is wanted now; when it changes, that one is loaded.
     fn source(&mut self) -> Source;
@@ -86,6 +114,13 @@ pub trait Client: Send + 'static {
 
     /// The next request, if one is waiting.
     fn next(&mut self) -> Option<Request>;
+
+    /// What a request would be now, if that has changed since the last time and none is
+    /// waiting: the model reads it ahead.
+    fn coming(&mut self) -> Option<Request>;
+
+    /// Whether a request is waiting.
+    fn waiting(&mut self) -> bool;
 
     /// Whether the request being answered is no longer wanted.
     fn cancelled(&mut self) -> bool;
@@ -147,8 +182,8 @@ impl Drop for Worker {
     }
 }
 
-/// The model in use, or why there is none.
-type Loaded<C> = Option<(Source, Result<C, String>)>;
+/// The model in use with what it has read, or why there is none.
+type Loaded<C> = Option<(Source, Result<(C, <C as Composer>::Reading), String>)>;
 
 fn serve<C: Composer>(
     mut client: impl Client,
@@ -161,15 +196,27 @@ fn serve<C: Composer>(
         let source = client.source();
         if loaded.as_ref().is_none_or(|(of, _)| *of != source) {
             drop(loaded.take());
-            loaded = Some((source.clone(), open(&mut client, &source, load)));
+            let opened = open(&mut client, &source, load).map(|composer| {
+                let reading = composer.reading();
+                (composer, reading)
+            });
+            loaded = Some((source, opened));
         }
-        match (client.next(), &loaded) {
-            (Some(request), Some((_, Ok(composer)))) => {
-                let client = RefCell::new(&mut client);
-                let result = answer(&client, composer, &request, stop);
-                client.borrow_mut().ended(result);
+        match (client.next(), &mut loaded) {
+            (Some(request), Some((_, Ok((composer, reading))))) => {
+                let shared = Mutex::new(&mut client);
+                let result = answer(&shared, composer, reading, &request, stop);
+                if result.is_err() {
+                    // It may have been left in the middle of something.
+                    *reading = composer.reading();
+                }
+                client.ended(result);
             }
             (Some(_), Some((_, Err(error)))) => client.ended(Err(error.clone())),
+            (None, Some((_, Ok((composer, reading))))) => match client.coming() {
+                Some(request) => read_ahead(&Mutex::new(&mut client), composer, reading, &request, stop),
+                None => std::thread::park_timeout(INTERVAL),
+            },
             (Some(_), None) | (None, _) => std::thread::park_timeout(INTERVAL),
         }
     }
@@ -190,20 +237,46 @@ fn open<C: Composer>(
     result
 }
 
-fn answer(
-    client: &RefCell<&mut impl Client>,
-    composer: &impl Composer,
+/// A client that threads take turns with.
+type Turns<'a, C> = Mutex<&'a mut C>;
+
+fn turn<'a, 'b, C>(client: &'a Turns<'b, C>) -> MutexGuard<'a, &'b mut C> {
+    client.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answer<C: Composer>(
+    client: &Turns<'_, impl Client>,
+    composer: &C,
+    reading: &mut C::Reading,
     request: &Request,
     stop: &AtomicBool,
 ) -> Result<Ending, String> {
     let cancelled = || {
-        let mut client = client.borrow_mut();
+        let mut client = turn(client);
         client.tend();
         stop.load(Ordering::Acquire) || client.cancelled()
     };
-    let mut on = |event| client.borrow_mut().event(event);
-    catch_unwind(AssertUnwindSafe(|| composer.compose(request, &cancelled, &mut on)))
+    let mut on = |event| turn(client).event(event);
+    catch_unwind(AssertUnwindSafe(|| composer.compose(request, reading, &cancelled, &mut on)))
         .unwrap_or_else(|panic| Err(format!("generation failed: {}", words(panic.as_ref()))))
+}
+
+fn read_ahead<C: Composer>(
+    client: &Turns<'_, impl Client>,
+    composer: &C,
+    reading: &mut C::Reading,
+    request: &Request,
+    stop: &AtomicBool,
+) {
+    let cancelled = || {
+        let mut client = turn(client);
+        client.tend();
+        stop.load(Ordering::Acquire) || client.waiting()
+    };
+    let read = || composer.read_ahead(request, reading, &cancelled);
+    if catch_unwind(AssertUnwindSafe(read)).is_err() {
+        *reading = composer.reading();
+    }
 }
 
 /// What a panic said.
@@ -224,15 +297,22 @@ mod tests {
     struct Counter;
 
     impl Composer for Counter {
+        type Reading = ();
+
         fn name(&self) -> &str {
             "counter"
         }
 
+        fn reading(&self) {}
+
+        fn read_ahead(&self, _: &Request, (): &mut (), _: &(dyn Fn() -> bool + Sync)) {}
+
         fn compose(
             &self,
             request: &Request,
-            cancelled: &dyn Fn() -> bool,
-            on: &mut dyn FnMut(TakeEvent),
+            (): &mut (),
+            cancelled: &(dyn Fn() -> bool + Sync),
+            on: &mut (dyn FnMut(TakeEvent) + Send),
         ) -> Result<Ending, String> {
             assert!(request.takes != 7, "seven");
             for take in 0..request.takes {
@@ -277,7 +357,14 @@ mod tests {
                 takes,
                 sampling,
                 limits: Limits::default(),
+                pace: None,
             })
+        }
+        fn coming(&mut self) -> Option<Request> {
+            None
+        }
+        fn waiting(&mut self) -> bool {
+            false
         }
         fn cancelled(&mut self) -> bool {
             self.cancel.load(Ordering::Acquire)

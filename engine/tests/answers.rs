@@ -2,9 +2,12 @@
 //! window, the same every time.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use continuo_engine::limits::{Placement, Scale};
 use continuo_engine::{
-    BeatNote, Ending, Engine, EngineError, Instrument, Limits, Meter, Note, Request, Sampling, Score,
+    BeatNote, Ending, Engine, EngineError, Instrument, Limits, Meter, Note, Pace, Request, Sampling, Score,
     TakeEvent, Tempo, Window,
 };
 
@@ -28,7 +31,7 @@ fn phrase(notes: u32, instrument: Instrument) -> Score {
 
 fn request(phrase: Score, from: f64, until: f64) -> Request {
     let window = Window { from, until };
-    Request { phrase, window, takes: 2, sampling: SAMPLING, limits: Limits::default() }
+    Request { phrase, window, takes: 2, sampling: SAMPLING, limits: Limits::default(), pace: None }
 }
 
 fn events(request: &Request) -> Vec<TakeEvent> {
@@ -154,18 +157,59 @@ fn the_same_request_gives_the_same_events() {
     assert_ne!(events(&first), events(&other));
 }
 
+/// Whatever was read before, and however much of it was taken back.
+#[test]
+fn an_answer_does_not_depend_on_what_was_read_ahead() {
+    let engine = Engine::embedded().unwrap();
+    // The second is longer than the model's window.
+    for notes in [24, 700] {
+        let bar_line = |notes: u32| f64::from(notes.div_ceil(4) * 4);
+        let whole = request(phrase(notes, Instrument::PIANO), bar_line(notes), bar_line(notes) + 8.0);
+        let expected = events(&whole);
+        let mut reading = engine.reading();
+        for so_far in (1..=notes).step_by(usize::try_from(notes).unwrap() / 23) {
+            let mut coming = whole.clone();
+            coming.phrase.notes.truncate(usize::try_from(so_far).unwrap());
+            // The last key is still down.
+            coming.phrase.notes.last_mut().unwrap().duration = 17;
+            coming.window = Window { from: bar_line(so_far), until: bar_line(so_far) + 4.0 };
+            assert_eq!(engine.read_ahead(&coming, &mut reading, &|| false).unwrap(), Ending::Complete);
+        }
+        for _ in 0..2 {
+            let mut events = Vec::new();
+            engine.answer(&whole, &mut reading, &|| false, &mut |event| events.push(event)).unwrap();
+            assert_eq!(events, expected, "{notes} notes");
+        }
+    }
+}
+
+#[test]
+fn several_who_ask_at_once_get_what_they_would_get_alone() {
+    let ask = |notes| Request {
+        pace: Some(Pace { from: Instant::now(), beat: Duration::from_millis(u64::from(notes)) }),
+        ..request(phrase(notes, Instrument::PIANO), 8.0, 24.0)
+    };
+    let alone: Vec<_> = (4..12).map(|notes| events(&ask(notes))).collect();
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (4..12).map(|notes| scope.spawn(move || events(&ask(notes)))).collect();
+        for (asked, alone) in asked.into_iter().zip(alone) {
+            assert_eq!(asked.join().unwrap(), alone);
+        }
+    });
+}
+
 #[test]
 fn cancelling_ends_a_generation() {
     let engine = Engine::embedded().unwrap();
     let request = request(phrase(8, Instrument::PIANO), 8.0, 72.0);
-    let heard = std::cell::Cell::new(0);
-    let ending = engine.generate(&request, &|| heard.get() > 3, &mut |event| {
+    let heard = AtomicUsize::new(0);
+    let ending = engine.generate(&request, &|| heard.load(Ordering::Relaxed) > 3, &mut |event| {
         if matches!(event, TakeEvent::Note { .. }) {
-            heard.set(heard.get() + 1);
+            heard.fetch_add(1, Ordering::Relaxed);
         }
     });
     assert_eq!(ending.unwrap(), Ending::Cancelled);
-    assert_eq!(heard.get(), 4);
+    assert_eq!(heard.load(Ordering::Relaxed), 4);
 }
 
 #[test]

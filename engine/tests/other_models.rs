@@ -31,7 +31,7 @@ fn check(folder: &std::path::Path, encoding: &str) {
         .collect();
     let window = Window { from: 8.0, until: 12.0 };
     let sampling = Sampling { temperature: 1.0, top_p: 1.0, seed: 5, ..Sampling::default() };
-    let request = Request { phrase, window, takes: 2, sampling, limits: Limits::default() };
+    let request = Request { phrase, window, takes: 2, sampling, limits: Limits::default(), pace: None };
     for wanted in 0..2 {
         let mut starts = Vec::new();
         let mut hear = |event| match event {

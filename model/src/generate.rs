@@ -1,13 +1,13 @@
-//! Generation: one prefill, several takes, one id a take and round. What may be
-//! said is the guide's business; this module only asks it.
+//! Generation: one prompt, several takes, one id a take and round. What may be said is
+//! the guide's business; this module only asks it.
 
 use std::ops::Range;
 
 use crate::sampling::{Sampler, Sampling};
-use crate::{ModelError, Network, Part};
+use crate::{KvCache, ModelError, Network, Part, Prompt};
 
 /// Leads one take: says which ids may come next and hears which one came.
-pub trait Guide {
+pub trait Guide: Send {
     /// Replaces `ids` with the sorted ranges that may come next. Leaving it empty
     /// ends the take.
     fn allowed(&mut self, ids: &mut Vec<Range<u32>>);
@@ -15,9 +15,18 @@ pub trait Guide {
     /// Hears the id that was chosen.
     fn accept(&mut self, id: u32);
 
-    /// The model's window is full: what of `history` (all ids so far) the model
-    /// shall read instead, at most `max` ids and at least one.
+    /// The model's window is full: what of `history` (all ids so far) the model shall read
+    /// instead, at most `max` ids and at least one. The guide goes on from these.
     fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32>;
+
+    /// What [`shorten`](Self::shorten) would give; the guide goes on as before.
+    fn shortened(&self, history: &[u32], max: usize) -> Vec<u32>;
+
+    /// How soon the next id is wanted, on a scale that all who generate at the same time
+    /// share; the lowest goes first. `None` comes after all others.
+    fn due(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// How a generation ended.
@@ -29,8 +38,8 @@ pub enum Ending {
     Cancelled,
 }
 
-/// Ids of a prompt that are read at once: few enough for a word in between.
-const PIECE: usize = 64;
+/// Where those begin that are in no hurry, the least far on first.
+const NO_HURRY: u64 = 1 << 62;
 
 /// One take on its way.
 struct Take<'a, G, C> {
@@ -41,10 +50,34 @@ struct Take<'a, G, C> {
     allowed: Vec<Range<u32>>,
     logits: Vec<f32>,
     history: Vec<u32>,
+    /// What is to be read in place of `history` once the window is full.
+    successor: Option<Successor<C>>,
 }
 
-/// Continues `prompt` once for every guide, one id a take in turn, so that all
-/// takes become audible together. `cancelled` is asked before every id.
+/// A shorter history to go on from in a fresh window, as it looks so far. It is read a
+/// few ids at a time beside the steps of the take, which costs little, as the weights
+/// pass by anyway: when the window is full, next to nothing is left to read.
+struct Successor<C> {
+    /// How long the history was when this one was begun.
+    since: usize,
+    ids: Vec<u32>,
+    prompt: Prompt<C>,
+}
+
+/// Ids of a successor that are read with every step.
+const BESIDE: usize = 4;
+
+/// How much of a window is left when a successor is begun: a fifth. What it has to read,
+/// half a window and what comes in the meantime, then fits into the steps left.
+const LEFT: usize = 5;
+
+/// How many ids are chosen before a successor is looked at again.
+const AGAIN: usize = 16;
+
+/// Continues `ids` once for every guide, one id a take in turn, so that all takes become
+/// audible together. `prompt` holds what has been read of them so far, or of something
+/// like them, and is brought up to all but the last. `cancelled` is asked before every id,
+/// and all along while the prompt is read.
 ///
 /// # Errors
 /// What [`Network::read`] returns, and [`ModelError::NoChoice`] where the logits
@@ -52,87 +85,80 @@ struct Take<'a, G, C> {
 /// vocabulary).
 pub fn generate<N: Network, G: Guide>(
     model: &N,
-    prompt: &[u32],
+    prompt: &mut Prompt<N::Cache>,
+    ids: &[u32],
     guides: &mut [G],
     sampling: &Sampling,
-    cancelled: &dyn Fn() -> bool,
+    cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Ending, ModelError> {
-    let mut takes: Vec<Take<'_, G, N::Cache>> = Vec::with_capacity(guides.len());
-    let mut cache = model.cache();
-    let Some(rest) = read_all_but_one(model, prompt, &mut cache, cancelled)? else {
+    model.run(continued(model, prompt, ids, guides, sampling, cancelled))
+}
+
+async fn continued<N: Network, G: Guide>(
+    model: &N,
+    prompt: &mut Prompt<N::Cache>,
+    ids: &[u32],
+    guides: &mut [G],
+    sampling: &Sampling,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Ending, ModelError> {
+    let mut rounds = 0;
+    model.due(urgency(guides.iter(), rounds));
+    let (_, first) = ids.split_last().ok_or(ModelError::NoIds)?;
+    if prompt.follow(model, first, cancelled).await? == Ending::Cancelled {
         return Ok(Ending::Cancelled);
-    };
-    for (index, guide) in guides.iter_mut().enumerate() {
-        let mut allowed = Vec::new();
-        guide.allowed(&mut allowed);
-        takes.push(Take {
-            guide,
-            sampler: Sampler::new(sampling, index),
-            cache: cache.clone(),
-            allowed,
-            logits: Vec::new(),
-            history: prompt.to_vec(),
-        });
     }
-    drop(cache);
+    let numbered = guides.iter_mut().enumerate();
+    let takes = numbered.map(|(index, guide)| Take::new(guide, Sampler::new(sampling, index), prompt, ids));
+    let mut takes: Vec<_> = takes.collect();
+    takes.iter_mut().for_each(|take| take.guide.allowed(&mut take.allowed));
     takes.retain(|take| !take.allowed.is_empty());
-    let mut next: Vec<u32> = vec![rest; takes.len()];
     while !takes.is_empty() {
-        step(model, &mut takes, &next)?;
-        next.clear();
-        let mut index = 0;
-        while index < takes.len() {
+        step(model, &mut takes).await?;
+        for take in &mut takes {
             if cancelled() {
                 return Ok(Ending::Cancelled);
             }
-            takes[index].choose()?;
-            if takes[index].allowed.is_empty() {
-                takes.remove(index);
-            } else if takes[index].make_room(model, cancelled)? {
-                next.extend(takes[index].history.last());
-                index += 1;
-            } else {
+            take.choose()?;
+        }
+        takes.retain(|take| !take.allowed.is_empty());
+        for take in &mut takes {
+            if take.make_room(model, cancelled).await? == Ending::Cancelled {
                 return Ok(Ending::Cancelled);
             }
         }
+        rounds += 1;
+        model.due(urgency(takes.iter().map(|take| &*take.guide), rounds));
     }
     Ok(Ending::Complete)
 }
 
-/// Reads ids but the last, which is given back: it is read together with those of
-/// other takes. `None` where somebody cancelled.
-fn read_all_but_one<N: Network>(
-    model: &N,
-    ids: &[u32],
-    cache: &mut N::Cache,
-    cancelled: &dyn Fn() -> bool,
-) -> Result<Option<u32>, ModelError> {
-    let (&last, ids) = ids.split_last().ok_or(ModelError::NoIds)?;
-    for ids in ids.chunks(PIECE) {
-        if cancelled() {
-            return Ok(None);
+/// When the first of some guides wants its next id.
+fn urgency<'a, G: Guide + 'a>(guides: impl Iterator<Item = &'a G>, rounds: u64) -> u64 {
+    guides.filter_map(Guide::due).min().unwrap_or(NO_HURRY + rounds)
+}
+
+/// Each take reads one id, and its successor some.
+async fn step<N: Network, G>(model: &N, takes: &mut [Take<'_, G, N::Cache>]) -> Result<(), ModelError> {
+    let mut parts = Vec::with_capacity(2 * takes.len());
+    let mut nothing = vec![Vec::new(); takes.len()];
+    for (take, nothing) in takes.iter_mut().zip(&mut nothing) {
+        let ids = &take.history[take.history.len() - 1..];
+        parts.push(Part { ids, cache: &mut take.cache, wanted: &take.allowed, logits: &mut take.logits });
+        if let Some(Successor { ids, prompt, .. }) = &mut take.successor {
+            parts.extend(prompt.part(ids, BESIDE, nothing));
         }
-        model.read(&mut [Part { ids, cache: &mut *cache, wanted: &[], logits: &mut Vec::new() }])?;
     }
-    Ok(Some(last))
+    model.read(&mut parts).await
 }
 
-/// Each take reads one id.
-fn step<N: Network, G>(
-    model: &N,
-    takes: &mut [Take<'_, G, N::Cache>],
-    next: &[u32],
-) -> Result<(), ModelError> {
-    let parts = takes.iter_mut().zip(next).map(|(take, id)| Part {
-        ids: std::slice::from_ref(id),
-        cache: &mut take.cache,
-        wanted: &take.allowed,
-        logits: &mut take.logits,
-    });
-    model.read(&mut parts.collect::<Vec<_>>())
-}
+impl<'a, G: Guide, C: KvCache> Take<'a, G, C> {
+    fn new(guide: &'a mut G, sampler: Sampler, prompt: &Prompt<C>, ids: &[u32]) -> Self {
+        let cache = prompt.cache().clone();
+        let (allowed, logits, history) = (Vec::new(), Vec::new(), ids.to_vec());
+        Self { guide, sampler, cache, allowed, logits, history, successor: None }
+    }
 
-impl<G: Guide, C> Take<'_, G, C> {
     /// Chooses an id, and hears from the guide which may follow it.
     fn choose(&mut self) -> Result<(), ModelError> {
         let id =
@@ -143,21 +169,43 @@ impl<G: Guide, C> Take<'_, G, C> {
         Ok(())
     }
 
-    /// Sees to it that one more id fits into the window; false where somebody
-    /// cancelled.
-    fn make_room<N: Network<Cache = C>>(
+    /// Sees to it that one more id fits into the window, and that its successor is there
+    /// when it is full. Positions are absolute in GPT-2, so a moved window is read
+    /// afresh; half a window at once keeps that rare.
+    async fn make_room<N: Network<Cache = C>>(
         &mut self,
         model: &N,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<bool, ModelError> {
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Ending, ModelError> {
         let window = model.config().n_positions;
         if self.history.len() <= window {
-            return Ok(true);
+            self.look_ahead(model, window);
+            return Ok(Ending::Complete);
         }
-        // Positions are absolute in GPT-2, so a moved window is read afresh; half a
-        // window at once keeps that rare.
-        self.history = self.guide.shorten(&self.history, window / 2);
-        self.cache = model.cache();
-        Ok(read_all_but_one(model, &self.history, &mut self.cache, cancelled)?.is_some())
+        let since = self.successor.as_ref().map_or(self.history.len(), |successor| successor.since);
+        self.history = self.guide.shorten(&self.history, window / 2 + self.history.len() - since);
+        let mut prompt = self.successor.take().map_or_else(|| Prompt::new(model), |it| it.prompt);
+        let (_, before) = self.history.split_last().ok_or(ModelError::NoIds)?;
+        let ending = prompt.follow(model, before, cancelled).await?;
+        self.cache = prompt.into_cache();
+        Ok(ending)
+    }
+
+    /// Begins a successor when the window is nearly full, and brings it up to date now
+    /// and then.
+    fn look_ahead<N: Network<Cache = C>>(&mut self, model: &N, window: usize) {
+        let len = self.history.len();
+        if len + window / LEFT < window {
+            return;
+        }
+        let successor = self.successor.get_or_insert_with(|| Successor {
+            since: len,
+            ids: Vec::new(),
+            prompt: Prompt::new(model),
+        });
+        if (len - successor.since).is_multiple_of(AGAIN) || len == window {
+            successor.ids = self.guide.shortened(&self.history, window / 2 + len - successor.since);
+            successor.prompt.go_back_to(&successor.ids);
+        }
     }
 }

@@ -7,10 +7,11 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use continuo_model::cpu::{Cpu, Isa, Precision};
+use continuo_model::cpu::{Cpu, CpuCache, Isa, Precision};
 use continuo_model::train::{TrainConfig, Trainer};
-use continuo_model::{Config, Gpt2, ModelError, Network, Part};
+use continuo_model::{Config, Ending, Gpt2, ModelError, Network, Part, Prompt};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -137,14 +138,18 @@ fn any_number_of_threads_gives_the_same() {
     }
 }
 
+fn read(model: &Cpu, parts: &mut [Part<'_, CpuCache>]) {
+    model.run(async { model.read(parts).await }).unwrap();
+}
+
 /// What each of some sequences says, worked on together.
-fn together(model: &Cpu, sequences: &[&[u32]], caches: &mut [<Cpu as Network>::Cache]) -> Vec<Vec<f32>> {
+fn together(model: &Cpu, sequences: &[&[u32]], caches: &mut [CpuCache]) -> Vec<Vec<f32>> {
     let mut logits = vec![Vec::new(); sequences.len()];
     #[expect(clippy::single_range_in_vec_init, reason = "a set of one range")]
     let wanted = [0..301];
     let parts = sequences.iter().zip(caches).zip(&mut logits);
     let parts = parts.map(|((ids, cache), logits)| Part { ids, cache, wanted: &wanted, logits });
-    model.read(&mut parts.collect::<Vec<_>>()).unwrap();
+    read(model, &mut parts.collect::<Vec<_>>());
     logits
 }
 
@@ -198,6 +203,44 @@ fn a_cache_cut_and_shared_remembers_what_it_should() {
 }
 
 #[test]
+fn a_prompt_read_bit_by_bit_and_taken_back_is_as_one_read_at_once() {
+    let (dir, _) = fresh();
+    for precision in [Precision::F32, Precision::Int8] {
+        let model = Cpu::open(dir.path(), precision).unwrap();
+        let ids = ids(250);
+        let mut once = Prompt::new(&model);
+        once.read(&model, &ids[..249], &|| false).unwrap();
+        let mut prompt = Prompt::new(&model);
+        for (until, then) in [(3, 7), (40, 1), (130, 9), (127, 0), (200, 60), (129, 2), (249, 0)] {
+            // Some ids that are taken back the next time.
+            let now = [&ids[..until], &vec![300; then]].concat();
+            assert_eq!(prompt.read(&model, &now, &|| false).unwrap(), Ending::Complete);
+            assert_eq!(prompt.len(), until + then);
+        }
+        let next =
+            |prompt: &Prompt<CpuCache>| model.read_one(&ids[249..], &mut prompt.cache().clone()).unwrap();
+        assert!(next(&prompt) == next(&once), "{precision:?}");
+    }
+}
+
+#[test]
+fn reading_ends_when_cancelled_and_keeps_what_it_has() {
+    let (dir, _) = fresh();
+    let model = Cpu::open(dir.path(), Precision::Int8).unwrap();
+    let ids = ids(250);
+    let mut prompt = Prompt::new(&model);
+    let asked = AtomicUsize::new(0);
+    let cancelled = || asked.fetch_add(1, Ordering::Relaxed) == 2;
+    assert_eq!(prompt.read(&model, &ids, &cancelled).unwrap(), Ending::Cancelled);
+    assert!(prompt.len() < 250 && prompt.cache().len() == prompt.len());
+    assert_eq!(prompt.read(&model, &ids[..249], &|| false).unwrap(), Ending::Complete);
+    let mut once = Prompt::new(&model);
+    once.read(&model, &ids[..249], &|| false).unwrap();
+    let next = |prompt: &Prompt<CpuCache>| model.read_one(&ids[249..], &mut prompt.cache().clone()).unwrap();
+    assert!(next(&prompt) == next(&once));
+}
+
+#[test]
 fn only_what_is_wanted_is_worked_out() {
     let (dir, _) = fresh();
     for precision in [Precision::F32, Precision::Int8] {
@@ -206,7 +249,7 @@ fn only_what_is_wanted_is_worked_out() {
         let wanted: [Range<u32>; 3] = [3..4, 17..60, 300..301];
         let mut logits = Vec::new();
         let part = Part { ids: &ids(20), cache: &mut model.cache(), wanted: &wanted, logits: &mut logits };
-        model.read(&mut [part]).unwrap();
+        read(&model, &mut [part]);
         for (id, (some, all)) in logits.iter().zip(&all).enumerate() {
             let id = u32::try_from(id).unwrap();
             let expected = if wanted.iter().any(|range| range.contains(&id)) { *all } else { 0.0 };

@@ -1,11 +1,11 @@
 //! Takes from one prefill: what they may depend on, and what ends them.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::cell::Cell;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use continuo_model::{Ending, Gpt2, Guide, Sampling, generate};
+use continuo_model::{Ending, Gpt2, Guide, ModelError, Prompt, Sampling, generate};
 
 fn model() -> Gpt2 {
     Gpt2::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plain")).unwrap()
@@ -17,12 +17,13 @@ struct Count {
     ids: Range<u32>,
     wanted: usize,
     chosen: Vec<u32>,
-    shortened: usize,
+    /// How many had been chosen whenever the window was full, and what was left then.
+    shortened: Vec<(usize, Vec<u32>)>,
 }
 
 impl Count {
     fn new(ids: Range<u32>, wanted: usize) -> Self {
-        Self { ids, wanted, chosen: Vec::new(), shortened: 0 }
+        Self { ids, wanted, chosen: Vec::new(), shortened: Vec::new() }
     }
 }
 
@@ -39,8 +40,13 @@ impl Guide for Count {
     }
 
     fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32> {
-        self.shortened += 1;
-        history[history.len() - max..].to_vec()
+        let rest = Guide::shortened(self, history, max);
+        self.shortened.push((self.chosen.len(), rest.clone()));
+        rest
+    }
+
+    fn shortened(&self, history: &[u32], max: usize) -> Vec<u32> {
+        history[history.len() - history.len().min(max)..].to_vec()
     }
 }
 
@@ -48,9 +54,19 @@ const SAMPLING: Sampling =
     Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, no_repeat: 0, seed: 3 };
 const PROMPT: [u32; 5] = [1, 4, 2, 7, 3];
 
+/// Continues [`PROMPT`], of which nothing has been read.
+fn go_on(
+    model: &Gpt2,
+    guides: &mut [Count],
+    sampling: &Sampling,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Ending, ModelError> {
+    generate(model, &mut Prompt::new(model), &PROMPT, guides, sampling, cancelled)
+}
+
 fn takes(sampling: Sampling, count: usize, length: usize) -> Vec<Vec<u32>> {
     let mut guides = vec![Count::new(2..20, length); count];
-    let ending = generate(&model(), &PROMPT, &mut guides, &sampling, &|| false).unwrap();
+    let ending = go_on(&model(), &mut guides, &sampling, &|| false).unwrap();
     assert_eq!(ending, Ending::Complete);
     guides.into_iter().map(|g| g.chosen).collect()
 }
@@ -75,36 +91,51 @@ fn only_allowed_ids_are_chosen() {
 fn greedy_takes_equal_the_uncached_forward_pass() {
     let model = model();
     let sampling = Sampling { temperature: 0.0, ..SAMPLING };
-    let mut expected = Vec::new();
-    let mut ids = PROMPT.to_vec();
-    for _ in 0..10 {
-        let logits = model.forward(&ids, &mut model.cache()).unwrap();
-        let best = (2_u32..20).reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
-        ids.push(best.unwrap());
-        expected.push(best.unwrap());
-    }
+    let expected = greedy(&model, &PROMPT, &Count::new(2..20, 10));
     assert_eq!(takes(sampling, 2, 10), [expected.clone(), expected]);
 }
 
+/// What the model is to read after the window was full is read ahead, a little at a time:
+/// the takes have to be what they would be if it were read when the time comes.
 #[test]
 fn a_take_goes_on_past_the_window() {
     let model = model();
-    let wanted = model.config().n_positions * 3;
-    let mut guides = [Count::new(2..20, wanted)];
-    generate(&model, &PROMPT, &mut guides, &SAMPLING, &|| false).unwrap();
-    assert_eq!(guides[0].chosen.len(), wanted);
-    assert!(guides[0].shortened >= 4, "half a window at a time, shortened {}", guides[0].shortened);
+    let window = model.config().n_positions;
+    let sampling = Sampling { temperature: 0.0, ..SAMPLING };
+    for length in [PROMPT.len(), window - 3, window] {
+        let ids: Vec<u32> = PROMPT.into_iter().cycle().take(length).collect();
+        let mut guides = vec![Count::new(2..20, window * 3); 2];
+        generate(&model, &mut Prompt::new(&model), &ids, &mut guides, &sampling, &|| false).unwrap();
+        assert_eq!(guides[0].chosen.len(), window * 3);
+        assert!(guides[0].shortened.len() >= 5, "shortened {} times", guides[0].shortened.len());
+        assert_eq!(guides[0].chosen, guides[1].chosen);
+        assert_eq!(guides[0].chosen, greedy(&model, &ids, &guides[0]));
+    }
+}
+
+/// What the likeliest ids are, one uncached call an id, given where the guide shortened.
+fn greedy(model: &Gpt2, prompt: &[u32], guide: &Count) -> Vec<u32> {
+    let mut history = prompt.to_vec();
+    let mut shortened = guide.shortened.iter().peekable();
+    let mut chosen = Vec::new();
+    while chosen.len() < guide.wanted {
+        if let Some((_, rest)) = shortened.next_if(|(at, _)| *at == chosen.len()) {
+            history.clone_from(rest);
+        }
+        let logits = model.forward(&history, &mut model.cache()).unwrap();
+        let best = (2_u32..20).reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
+        history.push(best.unwrap());
+        chosen.push(best.unwrap());
+    }
+    chosen
 }
 
 #[test]
 fn cancelling_ends_before_the_next_id() {
-    let asked = Cell::new(0);
-    let cancelled = || {
-        asked.set(asked.get() + 1);
-        asked.get() > 7
-    };
+    let asked = AtomicUsize::new(0);
+    let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= 7;
     let mut guides = vec![Count::new(2..20, 100); 2];
-    let ending = generate(&model(), &PROMPT, &mut guides, &SAMPLING, &cancelled).unwrap();
+    let ending = go_on(&model(), &mut guides, &SAMPLING, &cancelled).unwrap();
     assert_eq!(ending, Ending::Cancelled);
     // Asked once before the prefill, then before every id.
     assert_eq!(guides.iter().map(|g| g.chosen.len()).sum::<usize>(), 6);
@@ -114,6 +145,6 @@ fn cancelling_ends_before_the_next_id() {
 fn ids_past_the_vocabulary_are_refused() {
     let vocabulary = u32::try_from(model().config().vocab_size).unwrap();
     let mut guides = [Count::new(vocabulary..vocabulary + 3, 5)];
-    let error = generate(&model(), &PROMPT, &mut guides, &SAMPLING, &|| false).unwrap_err();
+    let error = go_on(&model(), &mut guides, &SAMPLING, &|| false).unwrap_err();
     assert!(error.to_string().contains("vocabulary"), "{error}");
 }

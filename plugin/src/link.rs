@@ -128,6 +128,8 @@ pub enum ToWorker {
     },
     /// An answer is wanted.
     Answer(Ask),
+    /// What would be asked if an answer were wanted now.
+    Coming(Ask),
     /// Forget phrase and answer.
     Clear(AnswerId),
 }

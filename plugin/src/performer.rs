@@ -136,7 +136,7 @@ impl Performer {
         for (index, span) in spans.iter().flatten().enumerate() {
             let last = index == 1 || spans[1].is_none();
             self.enter(span, settings, port);
-            let mut at = 0;
+            let (mut at, mut heard) = (0, false);
             while let Some(e) = event.take_if(|e| last || e.timing() < span.offset + span.samples) {
                 // Blocks are split where parameters change; an event at that very
                 // place may still come with the block before.
@@ -144,9 +144,14 @@ impl Performer {
                 self.run(span, at, sample, settings, port);
                 at = sample;
                 self.input(e, span, at, settings, port);
+                heard = true;
                 event = port.next();
             }
             self.run(span, at, span.samples, settings, port);
+            if heard && self.capture.open() && !settings.bypass {
+                let (ask, _) = self.ask(span, span.samples, settings);
+                self.tell(ToWorker::Coming(ask));
+            }
             self.shared.set_playhead(span.timeline, span.end());
         }
         if let Some(shift) = self.playback.shift() {
@@ -202,9 +207,8 @@ impl Performer {
         self.playback.render(span, from, to, &mut |sound| emit(port, span, sound));
     }
 
-    /// An answer is wanted, asked for at a sample.
-    fn answer(&mut self, span: &Span, sample: u32, settings: &Settings, port: &mut impl Port) {
-        self.playback.silence(sample, &mut |sound| emit(port, span, sound));
+    /// What is asked for at a sample, and how far it may be moved.
+    fn ask(&self, span: &Span, sample: u32, settings: &Settings) -> (Ask, Grid) {
         let at = span.beat(sample);
         let unit = 4.0 / f64::from(span.meter.denominator);
         let (start, grid) = match settings.start {
@@ -212,7 +216,7 @@ impl Performer {
             Start::Beat => (next_line(span, at, unit), Grid::Beats(unit)),
             Start::Bar => (next_line(span, at, span.meter.bar()), Grid::Beats(span.meter.bar())),
         };
-        let mut ask = Ask {
+        let ask = Ask {
             id: self.playback.id().next_trigger(),
             timeline: span.timeline,
             at,
@@ -227,6 +231,13 @@ impl Performer {
             top_p: settings.top_p,
             seed: settings.seed,
         };
+        (ask, grid)
+    }
+
+    /// An answer is wanted, asked for at a sample.
+    fn answer(&mut self, span: &Span, sample: u32, settings: &Settings, port: &mut impl Port) {
+        self.playback.silence(sample, &mut |sound| emit(port, span, sound));
+        let (mut ask, grid) = self.ask(span, sample, settings);
         ask.start = self.playback.begin(&ask, grid, span);
         self.shared.announce(ask.id);
         self.capture.answered();
@@ -320,7 +331,7 @@ impl Performer {
         while self.offline && self.to_worker.slots() <= RESERVED && !self.to_worker.is_abandoned() {
             std::thread::sleep(OFFLINE_NAP);
         }
-        let expendable = matches!(message, ToWorker::On { .. });
+        let expendable = matches!(message, ToWorker::On { .. } | ToWorker::Coming(_));
         if expendable && self.to_worker.slots() <= RESERVED {
             return;
         }

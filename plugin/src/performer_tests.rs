@@ -18,19 +18,36 @@ const SAMPLES_PER_BEAT: u64 = 24_000;
 
 /// Answers with a note on every beat of the window, take 0 an octave above the
 /// phrase's first note, each further take and each further seed a key higher.
-struct Metronome;
+#[derive(Default)]
+struct Metronome {
+    /// What had been read when the last answer was asked for.
+    read: Arc<Mutex<Vec<usize>>>,
+}
 
 impl Composer for Metronome {
+    /// How many notes the phrase had whenever it was read ahead.
+    type Reading = Vec<usize>;
+
     fn name(&self) -> &str {
         "metronome"
+    }
+
+    fn reading(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn read_ahead(&self, request: &Request, read: &mut Vec<usize>, _: &(dyn Fn() -> bool + Sync)) {
+        read.push(request.phrase.notes.len());
     }
 
     fn compose(
         &self,
         request: &Request,
-        cancelled: &dyn Fn() -> bool,
-        on: &mut dyn FnMut(TakeEvent),
+        read: &mut Vec<usize>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+        on: &mut (dyn FnMut(TakeEvent) + Send),
     ) -> Result<Ending, String> {
+        *self.read.lock() = read.clone();
         let first = request.phrase.notes.first();
         let (pitch, instrument) = first.map_or((48, Instrument::PIANO), |n| (n.pitch, n.instrument));
         let again = u8::try_from(request.sampling.seed >> 32).unwrap_or(0);
@@ -85,7 +102,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self::with(|responder| Worker::spawn_with(responder, |_| Ok(Metronome)).unwrap())
+        Self::with(|responder| Worker::spawn_with(responder, |_| Ok(Metronome::default())).unwrap())
     }
 
     fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
@@ -405,12 +422,36 @@ fn a_newer_answer_overtakes_an_older_one() {
 fn an_offline_host_is_not_kept_waiting_by_a_thread_that_is_gone() {
     let mut rig = Rig::with(|responder| {
         drop(responder);
-        Worker::spawn_with(Idle, |_| Ok(Metronome)).unwrap()
+        Worker::spawn_with(Idle, |_| Ok(Metronome::default())).unwrap()
     });
     rig.play(0.0, 1.0, 60);
     rig.trigger();
     rig.run_to(8.0, 512);
     assert_eq!(rig.ons(), [(0.0, 60)]);
+}
+
+#[test]
+fn what_is_played_is_read_ahead() {
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&read);
+    let load = move |_: &_| Ok(Metronome { read: Arc::clone(&shared) });
+    let mut rig = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
+    for (start, key) in [(0.0, 60), (1.0, 62), (2.0, 64)] {
+        rig.play(start, 0.9, key);
+        // The model looks every few milliseconds; it has to have looked at this one.
+        rig.run_to(start + 1.0, 512);
+        while rig.performer.to_worker.slots() < TO_WORKER {
+            std::thread::yield_now();
+        }
+    }
+    rig.trigger();
+    rig.run_to(8.0, 512);
+    let read = read.lock().clone();
+    assert!(
+        !read.is_empty() && read.is_sorted() && read.iter().all(|notes| (1..=3).contains(notes)),
+        "{read:?}"
+    );
+    assert_eq!(rig.ons().iter().filter(|(_, key)| *key == 72).count(), 4, "and the answer is as ever");
 }
 
 struct Idle;
@@ -423,6 +464,12 @@ impl continuo_engine::worker::Client for Idle {
     fn tend(&mut self) {}
     fn next(&mut self) -> Option<Request> {
         None
+    }
+    fn coming(&mut self) -> Option<Request> {
+        None
+    }
+    fn waiting(&mut self) -> bool {
+        false
     }
     fn cancelled(&mut self) -> bool {
         true

@@ -106,7 +106,7 @@ impl Phrase {
                 }
             }
             ToWorker::Break { beat } => self.close(beat),
-            ToWorker::Answer(_) | ToWorker::Clear(_) => {}
+            ToWorker::Answer(_) | ToWorker::Coming(_) | ToWorker::Clear(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use continuo_engine::worker::{Client, ModelState, Source};
-use continuo_engine::{BeatNote, Ending, Limits, Request, Sampling, TakeEvent};
+use continuo_engine::{BeatNote, Ending, Limits, Pace, Request, Sampling, TakeEvent};
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
@@ -64,6 +64,8 @@ pub struct Responder {
     /// The newest answer wanted, and its prompt.
     wanted: Option<(Job, Prompt)>,
     job: Option<Job>,
+    /// What would be asked now, if that has not been looked at.
+    coming: Option<Ask>,
     /// The newest answer this side knows of.
     newest: AnswerId,
     loads: u64,
@@ -89,6 +91,7 @@ impl Responder {
             phrase: Phrase::default(),
             wanted: None,
             job: None,
+            coming: None,
             newest: AnswerId::default(),
             loads: 0,
         }
@@ -115,6 +118,7 @@ impl Responder {
             heard = true;
             match event {
                 ToWorker::Answer(ask) => self.want(ask),
+                ToWorker::Coming(ask) => self.coming = Some(ask),
                 ToWorker::Clear(id) => self.clear(id),
                 event => self.phrase.hear(event),
             }
@@ -128,6 +132,7 @@ impl Responder {
     /// The prompt is made at once: what is played next belongs to the next phrase.
     fn want(&mut self, ask: Ask) {
         self.newest = ask.id;
+        self.coming = None;
         let prompt = self.phrase.prompt(&ask);
         let (offset, phrase) = (prompt.offset, self.phrase.clone());
         let job = Job { ask, offset, since: Some(Instant::now()), phrase };
@@ -139,6 +144,7 @@ impl Responder {
     fn clear(&mut self, id: AnswerId) {
         self.newest = id;
         self.wanted = None;
+        self.coming = None;
         self.phrase.clear();
         self.params.saved.with(|session| *session = Session::default());
     }
@@ -197,13 +203,13 @@ impl Responder {
         let mut status = self.view.status.lock();
         (status.thinking, status.error, status.latency) = (true, None, None);
         drop(status);
+        let pace = job.since.map(|since| pace(&ask, since));
         self.job = Some(job);
-        let (temperature, top_k, top_p) = (ask.temperature, ask.top_k, ask.top_p);
         // Asked again, the same phrase and seed give another answer, but the same
         // other answer every time.
-        let seed = seed | (prompt.again << 32);
-        let sampling = Sampling { temperature, top_k, top_p, seed, ..Sampling::default() };
-        Request { phrase: prompt.score, window: prompt.window, takes, sampling, limits: Limits::default() }
+        let sampling = sampling(&ask, seed | (prompt.again << 32));
+        let limits = Limits::default();
+        Request { phrase: prompt.score, window: prompt.window, takes, sampling, limits, pace }
     }
 
     fn model_name(&self) -> String {
@@ -258,6 +264,18 @@ impl Client for Responder {
         Some(self.request(job, prompt))
     }
 
+    fn coming(&mut self) -> Option<Request> {
+        let ask = self.coming.take()?;
+        // What is held now need not end now.
+        let Prompt { score, window, .. } = self.phrase.clone().prompt(&ask);
+        let (sampling, limits) = (sampling(&ask, ask.seed), Limits::default());
+        Some(Request { phrase: score, window, takes: 1, sampling, limits, pace: None })
+    }
+
+    fn waiting(&mut self) -> bool {
+        self.wanted.is_some() || self.shared.latest() > self.newest
+    }
+
     fn cancelled(&mut self) -> bool {
         let id = self.job.as_ref().map(|job| job.ask.id);
         id != Some(self.newest) || self.shared.latest() > self.newest
@@ -287,6 +305,19 @@ impl Client for Responder {
             self.send(ToPlayer::Finished(job.ask.id));
         }
     }
+}
+
+fn sampling(ask: &Ask, seed: u64) -> Sampling {
+    let (temperature, top_k, top_p) = (ask.temperature, ask.top_k, ask.top_p);
+    Sampling { temperature, top_k, top_p, seed, ..Sampling::default() }
+}
+
+/// When an answer sounds that was asked for at a moment.
+fn pace(ask: &Ask, since: Instant) -> Pace {
+    let beat = Duration::try_from_secs_f64(60.0 / ask.tempo).unwrap_or_default();
+    let ahead = (ask.start - ask.at).max(0.0) * beat.as_secs_f64();
+    let ahead = Duration::try_from_secs_f64(ahead).unwrap_or_default();
+    Pace { from: since.checked_add(ahead).unwrap_or(since), beat }
 }
 
 /// A seed the user can type in again: 1 to 9999.

@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use continuo_codec::{EncodingError, Event, IdSet, Stream};
 use continuo_model::cpu::{Cpu, Precision};
-use continuo_model::{Guide, Network as _, Sampling, generate};
+use continuo_model::{Guide, Network as _, Prompt, Sampling, generate};
 use serde_json::json;
 
 use crate::Outcome;
@@ -163,7 +163,7 @@ fn measure(args: &DecodeArgs, model: &Cpu, prompt: &[u32], tokens: u32) -> anyho
     let sampling = Sampling { temperature, ..Sampling::default() };
     let mut guides: Vec<Watch> = (0..args.takes).map(|_| Watch::new(args, model, tokens)).collect();
     let begin = Instant::now();
-    generate(model, prompt, &mut guides, &sampling, &|| false)?;
+    generate(model, &mut Prompt::new(model), prompt, &mut guides, &sampling, &|| false)?;
     if let Some(error) = guides.iter_mut().find_map(|watch| watch.refused.take()) {
         return Err(error.into());
     }
@@ -250,8 +250,12 @@ impl Guide for Watch {
     }
 
     fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32> {
-        // Never asked: prompt and answer fit the window.
-        history[history.len() - max..].to_vec()
+        self.shortened(history, max)
+    }
+
+    fn shortened(&self, history: &[u32], max: usize) -> Vec<u32> {
+        // Only looked at: prompt and answer fit the window.
+        history[history.len().saturating_sub(max)..].to_vec()
     }
 }
 

@@ -111,7 +111,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
         Some(folder) => Engine::open(folder)?,
         None => Engine::embedded()?,
     };
-    let request = Request { phrase, window, takes: usize::from(args.takes), sampling, limits };
+    let request = Request { phrase, window, takes: usize::from(args.takes), sampling, limits, pace: None };
     let Some(takes) = answer(&engine, &request)? else {
         eprintln!("interrupted; nothing was written");
         return Ok(Outcome::Interrupted);

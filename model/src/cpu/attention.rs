@@ -1,9 +1,10 @@
 //! One head of one id looks at what came before it.
 
 use super::cache::{CpuCache, SHEET, Stretch, View};
+use super::job::{Work, done};
 use super::kernel::{self, Isa};
 use super::matrix::round;
-use super::pool::{Pool, Work};
+
 use crate::math;
 
 /// What one head of one id looks with, and at what.
@@ -39,15 +40,10 @@ impl Attention {
         if self.places.len() < 2 * SHARES { self.heads.div_ceil(SHARES) } else { self.heads }
     }
 
-    /// Works all out: `y` is `(t, c)`.
-    pub(super) fn run(self, pool: &Pool, y: &mut [f32]) {
-        let width = y.len() / self.places.len() / self.heads;
-        let (share, heads) = (self.share() * width, self.heads * width);
-        let parts = heads.div_ceil(share);
-        pool.run(self, |piece, numbers| {
-            let at = piece / parts * heads + piece % parts * share;
-            y[at..at + numbers.len()].copy_from_slice(numbers);
-        });
+    /// Works all out: `(t, c)`.
+    pub(super) async fn run(self) -> Vec<f32> {
+        // The heads of an id are one after another, in whatever pieces.
+        done(self).await.numbers().flatten().copied().collect()
     }
 }
 

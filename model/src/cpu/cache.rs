@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::matrix::{Precision, round};
 use super::pack::Line;
-use crate::{Config, math};
+use crate::{Config, KvCache, math};
 
 /// Positions whose vectors are read together.
 pub(super) const SHEET: usize = 32;
@@ -251,6 +251,16 @@ impl CpuCache {
                 (keys, values, used)
             })
         })
+    }
+}
+
+impl KvCache for CpuCache {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
     }
 }
 

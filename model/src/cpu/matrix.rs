@@ -4,11 +4,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::job::{Work, done};
 use super::kernel::{self, Isa};
 use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels, large};
-use super::pool::{Pool, Work};
-use crate::math;
 use crate::weights::Values;
+use crate::{Activation, math};
 
 /// How weights are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,11 +66,43 @@ impl Matrix {
 /// About how many bytes of weights a piece of work reads: some microseconds' worth.
 const PIECE: usize = 192 << 10;
 
-/// `x W`, in pieces of some panels: `(panels, t, 16)` each.
+/// A matrix, and what is added to its products.
+pub(super) struct Linear {
+    pub(super) matrix: Matrix,
+    pub(super) bias: Vec<f32>, // (out)
+}
+
+impl Linear {
+    /// `x W + b`, and what the activation makes of it; `(t, out)`.
+    pub(super) async fn multiply(
+        self: &Arc<Self>,
+        isa: Isa,
+        x: Input,
+        activation: Option<Activation>,
+    ) -> Vec<f32> {
+        let (count, bytes) = self.matrix.panels();
+        let (outputs, tokens) = (self.matrix.outputs(), x.tokens);
+        let panels = (PIECE / bytes).max(1);
+        let product = Product { linear: Arc::clone(self), isa, x, activation, panels, count };
+        let job = done(product).await;
+        let mut y = vec![0.0; tokens * outputs];
+        let tiles = job.numbers().flat_map(|tiles| tiles.chunks_exact(tokens * LANES));
+        for (begin, tiles) in (0..).step_by(LANES).zip(tiles) {
+            let width = LANES.min(outputs - begin);
+            for (tile, y) in tiles.chunks_exact(LANES).zip(y.chunks_exact_mut(outputs)) {
+                y[begin..begin + width].copy_from_slice(&tile[..width]);
+            }
+        }
+        y
+    }
+}
+
+/// `x W + b`, in pieces of some panels: `(panels, t, 16)` each.
 struct Product {
-    matrix: Arc<Matrix>,
+    linear: Arc<Linear>,
     isa: Isa,
     x: Input,
+    activation: Option<Activation>,
     /// Panels of a piece, and of all.
     panels: usize,
     count: usize,
@@ -85,27 +117,28 @@ impl Work for Product {
         let first = index * self.panels;
         let panels = first..(first + self.panels).min(self.count);
         let mut tiles = vec![[0.0; LANES]; panels.len() * self.x.tokens];
-        for (panel, tiles) in panels.zip(tiles.chunks_exact_mut(self.x.tokens)) {
-            self.matrix.panel(self.isa, &self.x, panel, tiles);
+        let biases = self.linear.bias[first * LANES..].chunks(LANES);
+        for ((panel, bias), tiles) in panels.zip(biases).zip(tiles.chunks_exact_mut(self.x.tokens)) {
+            self.linear.matrix.panel(self.isa, &self.x, panel, tiles);
+            tiles.iter_mut().for_each(|tile| math::add(&mut tile[..bias.len()], bias));
         }
-        tiles.into_flattened()
+        let mut numbers = tiles.into_flattened();
+        if let Some(activation) = self.activation {
+            activate(activation, &mut numbers);
+        }
+        numbers
     }
 }
 
-/// `y = x W`; `y` is `(t, out)`.
-pub(super) fn multiply(pool: &Pool, isa: Isa, matrix: &Arc<Matrix>, x: Input, y: &mut [f32]) {
-    let (count, bytes) = matrix.panels();
-    let (outputs, tokens) = (matrix.outputs(), x.tokens);
-    let panels = (PIECE / bytes).max(1);
-    pool.run(Product { matrix: Arc::clone(matrix), isa, x, panels, count }, |piece, tiles| {
-        for (at, tiles) in (piece * panels..).zip(tiles.chunks_exact(tokens * LANES)) {
-            let begin = at * LANES;
-            let width = LANES.min(outputs - begin);
-            for (tile, y) in tiles.chunks_exact(LANES).zip(y.chunks_exact_mut(outputs)) {
-                y[begin..begin + width].copy_from_slice(&tile[..width]);
-            }
+math::vectorised_fn! {
+    fn activate<'a>(activation: Activation, x: &'a mut [f32]) -> () {
+        match activation {
+            Activation::GeluNew => x.iter_mut().for_each(|x| *x = math::gelu_tanh(*x)),
+            Activation::Gelu => x.iter_mut().for_each(|x| *x = math::gelu_erf(*x)),
+            Activation::Relu => x.iter_mut().for_each(|x| *x = x.max(0.0)),
+            Activation::Silu => x.iter_mut().for_each(|x| *x /= 1.0 + math::exp(-*x)),
         }
-    });
+    }
 }
 
 /// What is multiplied, `(t, in)`.
@@ -313,15 +346,16 @@ impl Choice {
     }
 
     /// Hands out rows, the id that wants them, and their products.
-    pub(super) fn run(self, pool: &Pool, mut take: impl FnMut(Range<usize>, usize, &[f32])) {
+    pub(super) async fn run(self, mut take: impl FnMut(Range<usize>, usize, &[f32])) {
         let stretches = self.stretches.clone();
-        pool.run(self, |piece, mut products| {
-            for (rows, token) in stretches.iter().skip(piece * STRETCHES).take(STRETCHES) {
+        let job = done(self).await;
+        for (stretches, mut products) in stretches.chunks(STRETCHES).zip(job.numbers()) {
+            for (rows, token) in stretches {
                 let (these, rest) = products.split_at(rows.len());
                 take(rows.clone(), *token, these);
                 products = rest;
             }
-        });
+        }
     }
 }
 

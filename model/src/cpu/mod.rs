@@ -3,12 +3,13 @@
 //!
 //! What that costs is reading the weights from memory, so they are kept small and in
 //! the order they are read in (`pack`), and each is read once for all takes
-//! (`matrix`), by as many threads as there are hands (`pool`). Takes share the pages
+//! (`matrix`), in pieces (`job`), by threads of which each can go on alone (`pool`). Takes share the pages
 //! of what they have in common (`cache`). `network` is the model made of these; what
 //! depends on the processor is in `kernel`.
 
 mod attention;
 mod cache;
+mod job;
 mod kernel;
 mod matrix;
 mod network;

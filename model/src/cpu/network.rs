@@ -1,10 +1,10 @@
 //! GPT-2 made of packed matrices. Shapes stand at line ends: `t` ids in this call,
 //! whosever they are, `c` the width of the model.
 
+use std::future::Future;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use rayon::prelude::*;
 
@@ -12,10 +12,10 @@ use super::attention::Attention;
 use super::cache::{CpuCache, Shape};
 use super::kernel::Isa;
 pub use super::matrix::Precision;
-use super::matrix::{Choice, Input, Matrix, Table, multiply};
-use super::pool::Pool;
+use super::matrix::{Choice, Input, Linear, Matrix, Table};
+use super::pool::{self, Pool};
 use crate::weights::{Mapped, Scope, Weights};
-use crate::{Activation, Config, ModelError, Network, Part, math};
+use crate::{Config, ModelError, Network, Part, math};
 
 /// A GPT-2 for the processor, with its weights packed. It does not change, so any
 /// number of threads may share one, each with caches of its own.
@@ -29,21 +29,16 @@ pub struct Cpu {
     ln_f: Norm,
     /// The output head, where it is not `wte`.
     head: Option<Arc<Table>>,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 struct Block {
     ln_1: Norm,
-    attn: Linear,
-    attn_proj: Linear,
+    attn: Arc<Linear>,
+    attn_proj: Arc<Linear>,
     ln_2: Norm,
-    fc: Linear,
-    proj: Linear,
-}
-
-struct Linear {
-    matrix: Arc<Matrix>,
-    bias: Vec<f32>,
+    fc: Arc<Linear>,
+    proj: Arc<Linear>,
 }
 
 struct Norm {
@@ -105,7 +100,7 @@ impl Cpu {
             true => None,
             false => Some(table(&weights.root(), "lm_head.weight")?),
         };
-        let pool = Pool::new(usual_threads());
+        let pool = Pool::common();
         Ok(Self { config, precision, isa: Isa::best(), wte, wpe, blocks, ln_f, head, pool })
     }
 
@@ -121,7 +116,7 @@ impl Cpu {
     /// that asks, and others that help it. What is answered does not depend on it.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { pool: Pool::new(threads), ..self }
+        Self { pool: Arc::new(Pool::new(threads)), ..self }
     }
 
     /// How its weights are kept.
@@ -149,28 +144,20 @@ impl Cpu {
         x
     }
 
-    fn multiply(&self, linear: &Linear, x: Vec<f32>, inputs: usize) -> Vec<f32> {
-        let outputs = linear.bias.len();
-        let input = Input::new(self.precision, x, inputs);
-        let mut y = vec![0.0; input.tokens * outputs];
-        multiply(&self.pool, self.isa, &linear.matrix, input, &mut y);
-        y.chunks_exact_mut(outputs).for_each(|y| math::add(y, &linear.bias));
-        y
-    }
-
     /// What one block adds, in place.
-    fn block(&self, layer: usize, x: &mut [f32], parts: &mut [Part<'_, CpuCache>]) {
-        let (block, c) = (&self.blocks[layer], self.config.n_embd);
-        let qkv = self.multiply(&block.attn, block.ln_1.apply(x, c), c); // (t, 3c)
-        let y = self.attention(layer, qkv, parts); // (t, c)
-        math::add(x, &self.multiply(&block.attn_proj, y, c));
-        let mut inner = self.multiply(&block.fc, block.ln_2.apply(x, c), c); // (t, inner)
-        activate(self.config.activation_function, &mut inner);
-        math::add(x, &self.multiply(&block.proj, inner, self.config.inner()));
+    async fn block(&self, layer: usize, x: &mut [f32], parts: &mut [Part<'_, CpuCache>]) {
+        let (block, isa, c) = (&self.blocks[layer], self.isa, self.config.n_embd);
+        let input = |values, width| Input::new(self.precision, values, width);
+        let qkv = block.attn.multiply(isa, input(block.ln_1.apply(x, c), c), None).await; // (t, 3c)
+        let y = self.attention(layer, qkv, parts).await; // (t, c)
+        math::add(x, &block.attn_proj.multiply(isa, input(y, c), None).await);
+        let activation = Some(self.config.activation_function);
+        let inner = block.fc.multiply(isa, input(block.ln_2.apply(x, c), c), activation).await; // (t, inner)
+        math::add(x, &block.proj.multiply(isa, input(inner, self.config.inner()), None).await);
     }
 
     /// Keeps keys and values, and looks at those before.
-    fn attention(&self, layer: usize, qkv: Vec<f32>, parts: &mut [Part<'_, CpuCache>]) -> Vec<f32> {
+    async fn attention(&self, layer: usize, qkv: Vec<f32>, parts: &mut [Part<'_, CpuCache>]) -> Vec<f32> {
         let c = self.config.n_embd;
         let mut rows = qkv.chunks_exact(3 * c);
         let mut places = Vec::new();
@@ -181,7 +168,6 @@ impl Cpu {
                 places.push((view, position + 1));
             }
         }
-        let mut y = vec![0.0; qkv.len() / 3]; // (t, c)
         let attention = Attention {
             isa: self.isa,
             layer,
@@ -191,12 +177,11 @@ impl Cpu {
             views: parts.iter().map(|part| part.cache.view()).collect(),
             places,
         };
-        attention.run(&self.pool, &mut y);
-        y
+        attention.run().await
     }
 
     /// The logits that each part wants, of the id to follow it.
-    fn logits(&self, x: &[f32], parts: &mut [Part<'_, CpuCache>]) {
+    async fn logits(&self, x: &[f32], parts: &mut [Part<'_, CpuCache>]) {
         let c = self.config.n_embd;
         let mut last = Vec::with_capacity(parts.len() * c);
         let mut end = 0;
@@ -211,16 +196,9 @@ impl Cpu {
         let within = |ids: &Range<u32>| ids.start as usize..(ids.end as usize).min(vocabulary);
         let wanted: Vec<Vec<_>> = parts.iter().map(|part| part.wanted.iter().map(within).collect()).collect();
         let table = Arc::clone(self.head.as_ref().unwrap_or(&self.wte));
-        Choice::new(table, self.isa, input, &wanted).run(&self.pool, |rows, part, products| {
-            parts[part].logits[rows].copy_from_slice(products);
-        });
+        let choice = Choice::new(table, self.isa, input, &wanted);
+        choice.run(|rows, part, products| parts[part].logits[rows].copy_from_slice(products)).await;
     }
-}
-
-/// Two where there are as many: one core reads most of what memory gives, and others
-/// are left to the host.
-fn usual_threads() -> usize {
-    thread::available_parallelism().map_or(1, |cores| cores.get().min(2))
 }
 
 impl Network for Cpu {
@@ -234,15 +212,23 @@ impl Network for Cpu {
         CpuCache::new(Shape::of(&self.config, self.precision))
     }
 
-    fn read(&self, parts: &mut [Part<'_, CpuCache>]) -> Result<(), ModelError> {
+    async fn read(&self, parts: &mut [Part<'_, CpuCache>]) -> Result<(), ModelError> {
         parts.iter().try_for_each(|part| self.check(part))?;
         let mut x = self.embed(parts);
         parts.iter_mut().for_each(|part| part.cache.grow(part.ids.len()));
         for layer in 0..self.blocks.len() {
-            self.block(layer, &mut x, parts);
+            self.block(layer, &mut x, parts).await;
         }
-        self.logits(&x, parts);
+        self.logits(&x, parts).await;
         Ok(())
+    }
+
+    fn run<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
+        self.pool.run(work)
+    }
+
+    fn due(&self, when: u64) {
+        pool::due(when);
     }
 }
 
@@ -258,7 +244,7 @@ impl std::fmt::Debug for Cpu {
 impl Block {
     fn load(config: &Config, vb: &Scope<'_>, precision: Precision) -> Result<Self, ModelError> {
         let (c, inner) = (config.n_embd, config.inner());
-        let linear = |inputs, outputs, scope| Linear::load(inputs, outputs, &scope, precision);
+        let linear = |inputs, outputs, scope| Linear::load(inputs, outputs, &scope, precision).map(Arc::new);
         Ok(Self {
             ln_1: Norm::load(config, &vb.pp("ln_1"))?,
             attn: linear(c, 3 * c, vb.pp("attn").pp("c_attn"))?,
@@ -273,7 +259,7 @@ impl Block {
 impl Linear {
     fn load(inputs: usize, outputs: usize, vb: &Scope<'_>, precision: Precision) -> Result<Self, ModelError> {
         let values = vb.values(&[inputs, outputs], "weight")?;
-        let matrix = Arc::new(Matrix::pack(&values, inputs, outputs, precision));
+        let matrix = Matrix::pack(&values, inputs, outputs, precision);
         Ok(Self { matrix, bias: vb.values(&[outputs], "bias")?.to_vec() })
     }
 }
@@ -305,17 +291,6 @@ math::vectorised_fn! {
         let factor = 1.0 / (variance + norm.epsilon).sqrt();
         for (y, (x, (weight, bias))) in y.iter_mut().zip(x.iter().zip(norm.weight.iter().zip(&norm.bias))) {
             *y = (x - mean) * factor * weight + bias;
-        }
-    }
-}
-
-math::vectorised_fn! {
-    fn activate<'a>(activation: Activation, x: &'a mut [f32]) -> () {
-        match activation {
-            Activation::GeluNew => x.iter_mut().for_each(|x| *x = math::gelu_tanh(*x)),
-            Activation::Gelu => x.iter_mut().for_each(|x| *x = math::gelu_erf(*x)),
-            Activation::Relu => x.iter_mut().for_each(|x| *x = x.max(0.0)),
-            Activation::Silu => x.iter_mut().for_each(|x| *x /= 1.0 + math::exp(-*x)),
         }
     }
 }
