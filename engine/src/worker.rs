@@ -190,6 +190,7 @@ fn serve<C: Composer>(
     load: &dyn Fn(&Source) -> Result<C, String>,
     stop: &AtomicBool,
 ) {
+    continuo_model::cpu::give_way(continuo_model::cpu::Standing::Asking);
     let mut loaded: Loaded<C> = None;
     while !stop.load(Ordering::Acquire) {
         client.tend();

@@ -15,7 +15,9 @@ mod matrix;
 mod network;
 mod pack;
 mod pool;
+mod priority;
 
 pub use cache::CpuCache;
 pub use kernel::Isa;
 pub use network::{Cpu, Precision};
+pub use priority::{Standing, give_way};

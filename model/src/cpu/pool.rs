@@ -23,6 +23,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use super::job::Job;
+use super::priority::{Standing, give_way};
 
 /// How long somebody looks out for more to do before going to sleep: longer than any
 /// future is held, as a rule.
@@ -309,6 +310,7 @@ impl Task {
 
 /// What a helper does all its life.
 fn serve(shared: &Shared) {
+    give_way(Standing::Helping);
     let idle = || shared.crowd.load(Ordering::Acquire) == 0 && !shared.stop.load(Ordering::Acquire);
     while !shared.stop.load(Ordering::Acquire) {
         while let Some(task) = shared.next() {
