@@ -23,7 +23,13 @@ fn phrase(notes: u32) -> Score {
         let pitch = 60 + [0, 2, 4, 5, 7, 5, 4, 2][n as usize % 8] + (n / 32) as u8;
         let duration = if n + 1 == notes { 31 } else { 200 + n % 7 };
         let velocity = 70 + (n % 30) as u8;
-        score.notes.push(Note { start: n * TICKS / 2, instrument: Instrument::PIANO, pitch, duration, velocity });
+        score.notes.push(Note {
+            start: n * TICKS / 2,
+            instrument: Instrument::PIANO,
+            pitch,
+            duration,
+            velocity,
+        });
     }
     score
 }
@@ -75,7 +81,11 @@ fn main() -> Result<(), EngineError> {
     let millis = |time: Duration| 1000.0 * time.as_secs_f64();
     println!("{}, {}", engine.name(), engine.encoding_name());
     println!("trigger to first note  {:7.1} ms (median of {})", millis(first[first.len() / 2]), first.len());
-    println!("reading a note         {:7.1} ms (median), {:.1} ms at most", millis(read[read.len() / 2]), millis(read[read.len() - 1]));
+    println!(
+        "reading a note         {:7.1} ms (median), {:.1} ms at most",
+        millis(read[read.len() / 2]),
+        millis(read[read.len() - 1])
+    );
     println!("notes                  {:7.1} a second", rate[rate.len() / 2]);
     Ok(())
 }

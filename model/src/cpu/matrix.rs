@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::job::{Work, done};
 use super::kernel::{self, Isa};
-use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels, large};
+use super::memory::Memory;
+use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels};
 use crate::weights::Values;
 use crate::{Activation, math};
 
@@ -270,7 +271,7 @@ math::vectorised_fn! {
 /// A matrix of which single rows are read: ids to vectors, and vectors to logits.
 pub(super) enum Table {
     Int8(Rows),
-    F32 { width: usize, values: Vec<f32> },
+    F32 { width: usize, values: Memory<f32> },
 }
 
 impl Table {
@@ -279,8 +280,7 @@ impl Table {
         match precision {
             Precision::Int8 => Self::Int8(Rows::pack(source, inputs, outputs)),
             Precision::F32 => {
-                let mut values = vec![0.0; inputs * outputs];
-                large(&values);
+                let mut values = Memory::zeros(inputs * outputs);
                 source.fill(0, &mut values);
                 Self::F32 { width: inputs, values }
             }

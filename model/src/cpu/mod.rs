@@ -12,6 +12,7 @@ mod cache;
 mod job;
 mod kernel;
 mod matrix;
+mod memory;
 mod network;
 mod pack;
 mod pool;

@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use super::memory::{Memory, Plain};
 use crate::math;
 use crate::weights::Values;
 
@@ -16,6 +17,9 @@ pub(super) const LANES: usize = 16;
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub(super) [u8; 64]);
+
+// SAFETY: it is an array of plain numbers.
+unsafe impl Plain for Line {}
 
 /// Lines of a block of a panel.
 pub(super) const QUADS: usize = BLOCK / 4;
@@ -31,19 +35,19 @@ pub(super) struct Panels {
     /// Blocks of a panel.
     pub(super) blocks: usize,
     pub(super) outputs: usize,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Memory<Line>,
     /// bfloat16, one for each output of each block.
-    pub(super) scales: Vec<[u16; LANES]>,
+    pub(super) scales: Memory<[u16; LANES]>,
 }
 
 impl Panels {
     /// Packs a matrix stored `(in, out)`.
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
         let (blocks, panels) = (inputs.div_ceil(BLOCK), outputs.div_ceil(LANES));
-        let mut lines = lines(panels * blocks * QUADS);
-        let mut scales = vec![[0; LANES]; panels * blocks];
+        let mut lines = Memory::<Line>::zeros(panels * blocks * QUADS);
+        let mut scales = Memory::<[u16; LANES]>::zeros(panels * blocks);
         let mut values = [[0.0; LANES]; BLOCK];
-        for (at, (lines, scales)) in lines.chunks_exact_mut(QUADS).zip(&mut scales).enumerate() {
+        for (at, (lines, scales)) in lines.chunks_exact_mut(QUADS).zip(scales.iter_mut()).enumerate() {
             let (panel, block) = (at / blocks, at % blocks);
             let width = LANES.min(outputs - panel * LANES);
             for (k, values) in values.iter_mut().enumerate() {
@@ -99,17 +103,17 @@ math::vectorised_fn! {
 pub(super) struct Rows {
     /// Lines of a row, which are its blocks.
     pub(super) blocks: usize,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Memory<Line>,
     /// bfloat16, one for each line.
-    pub(super) scales: Vec<u16>,
+    pub(super) scales: Memory<u16>,
 }
 
 impl Rows {
     /// Packs a matrix stored `(out, in)`.
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
         let blocks = inputs.div_ceil(BLOCK);
-        let mut lines = lines(outputs * blocks);
-        let mut scales = vec![0; outputs * blocks];
+        let mut lines = Memory::<Line>::zeros(outputs * blocks);
+        let mut scales = Memory::<u16>::zeros(outputs * blocks);
         let rows = lines.par_chunks_exact_mut(blocks).zip(scales.par_chunks_exact_mut(blocks)).enumerate();
         rows.for_each_init(
             || vec![0.0; blocks * BLOCK],
@@ -155,14 +159,13 @@ math::vectorised_fn! {
 pub(super) struct WidePanels {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    pub(super) values: Vec<[f32; LANES]>,
+    pub(super) values: Memory<[f32; LANES]>,
 }
 
 impl WidePanels {
     /// Packs a matrix stored `(in, out)`.
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
-        let mut values = vec![[0.0; LANES]; outputs.div_ceil(LANES) * inputs];
-        large(&values);
+        let mut values = Memory::<[f32; LANES]>::zeros(outputs.div_ceil(LANES) * inputs);
         for (at, values) in values.iter_mut().enumerate() {
             let (panel, input) = (at / inputs, at % inputs);
             let width = LANES.min(outputs - panel * LANES);
@@ -213,28 +216,3 @@ pub(super) fn widen(scale: u16) -> f32 {
 fn above(value: f32) -> u8 {
     (value.round_ties_even().clamp(-127.0, 127.0) as i32 + OFFSET) as u8
 }
-
-fn lines(count: usize) -> Vec<Line> {
-    let lines = vec![Line([0; 64]); count];
-    large(&lines);
-    lines
-}
-
-/// Asks for large pages under memory nothing has been written to yet: with the
-/// usual ones a processor looks up addresses all the time it streams weights.
-#[cfg(target_os = "linux")]
-pub(super) fn large<T>(memory: &[T]) {
-    use rustix::mm::{Advice, madvise};
-    const LARGE: usize = 2 << 20;
-    let range = memory.as_ptr_range();
-    let start = (range.start as usize).next_multiple_of(LARGE);
-    let end = range.end as usize / LARGE * LARGE;
-    if start < end {
-        // SAFETY: the range lies within the slice, and the advice changes nothing but speed.
-        // A system that has no large pages says so, and the usual ones do.
-        let _ = unsafe { madvise(start as *mut _, end - start, Advice::LinuxHugepage) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn large<T>(_: &[T]) {}
