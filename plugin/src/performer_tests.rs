@@ -85,7 +85,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self::with(|responder| Worker::spawn_with(responder, |_| Ok(Metronome)).unwrap())
+        Self::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Metronome)).unwrap())
     }
 
     fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
@@ -367,7 +367,7 @@ fn a_saved_session_plays_the_same_without_a_model() {
     rig.run_to(9.0, 512);
     let saved = nice_plug::params::persist::PersistentField::map(&rig.params.saved, Clone::clone);
 
-    let load = |_: &_| Err::<Metronome, _>("no such model".to_owned());
+    let load = |_: &_, _| Err::<Metronome, _>("no such model".to_owned());
     let mut other = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
     other.params.saved.load(saved.clone()).unwrap();
     other.run_to(9.0, 512);
@@ -405,7 +405,7 @@ fn a_newer_answer_overtakes_an_older_one() {
 fn an_offline_host_is_not_kept_waiting_by_a_thread_that_is_gone() {
     let mut rig = Rig::with(|responder| {
         drop(responder);
-        Worker::spawn_with(Idle, |_| Ok(Metronome)).unwrap()
+        Worker::spawn_with(Idle, |_, _| Ok(Metronome)).unwrap()
     });
     rig.play(0.0, 1.0, 60);
     rig.trigger();
