@@ -551,7 +551,8 @@ impl Gpt2 {
     /// the window. The cache is then as it was.
     pub fn forward(&self, ids: &[u32], cache: &mut Cache) -> Result<Vec<f32>, ModelError> {
         let mut logits = Vec::new();
-        self.read_parts(&mut [Part { ids, cache, wanted: &[0..u32::MAX], logits: &mut logits }])?;
+        let wanted = std::slice::from_ref(&(0..u32::MAX));
+        self.read_parts(&mut [Part { ids, cache, wanted, logits: &mut logits }])?;
         Ok(logits)
     }
 

@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use continuo_engine::worker::{Composer, Worker};
-use continuo_engine::{BeatNote, Ending, Instrument, Request, TakeEvent};
+use continuo_engine::worker::{Composer, ModelState, Ready, Worker};
+use continuo_engine::{BeatNote, DeviceChoice, Ending, Instrument, Request, TakeEvent};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 
@@ -411,6 +411,58 @@ fn an_offline_host_is_not_kept_waiting_by_a_thread_that_is_gone() {
     rig.trigger();
     rig.run_to(8.0, 512);
     assert_eq!(rig.ons(), [(0.0, 60)]);
+}
+
+/// Says what it was asked with in place of answering.
+struct Parrot;
+
+impl Composer for Parrot {
+    fn name(&self) -> &str {
+        "parrot"
+    }
+
+    fn device(&self) -> &str {
+        "a perch"
+    }
+
+    fn compose(
+        &self,
+        request: &Request,
+        _: &dyn Fn() -> bool,
+        _: &mut dyn FnMut(TakeEvent),
+    ) -> Result<Ending, String> {
+        let sampling = &request.sampling;
+        Err(format!("{} {}", sampling.min_p, sampling.no_repeat))
+    }
+}
+
+#[test]
+fn what_is_set_is_asked_with_and_kept_with_the_answer() {
+    let mut rig = Rig::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Parrot)).unwrap());
+    (rig.settings.min_p, rig.settings.no_repeat) = (0.25, 12);
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(8.0, 512);
+    assert_eq!(rig.status.lock().error.as_deref(), Some("0.25 12"));
+    let answer = rig.params.saved.placed().answer.unwrap();
+    assert_eq!((answer.min_p, answer.no_repeat), (0.25, 12));
+}
+
+#[test]
+fn another_device_loads_the_model_anew_and_is_shown() {
+    let load = |_: &_, device: DeviceChoice| match device {
+        DeviceChoice::Cpu => Ok(Parrot),
+        other => Err(other.name().to_owned()),
+    };
+    let rig = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
+    let is = |rig: &Rig, state: &ModelState| rig.status.lock().model.as_ref() == Some(state);
+    rig.settle(|rig| is(rig, &ModelState::Failed("auto".to_owned())));
+    *rig.params.device.write() = DeviceChoice::Cpu;
+    let (name, device) = ("parrot".to_owned(), "a perch".to_owned());
+    rig.settle(|rig| {
+        is(rig, &ModelState::Ready(Ready { name: name.clone(), device: device.clone(), fallback: None }))
+    });
 }
 
 struct Idle;

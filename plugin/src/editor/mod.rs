@@ -308,3 +308,31 @@ fn takes(ui: &mut Ui, params: &ContinuoParams, setter: &ParamSetter<'_>, session
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use continuo_engine::worker::Ready;
+
+    use super::*;
+
+    #[test]
+    fn why_the_model_is_not_where_it_was_wanted_is_said() {
+        let shared = Arc::<Shared>::default();
+        let window = Window {
+            params: Arc::new(ContinuoParams::new(Arc::clone(&shared))),
+            shared,
+            status: Arc::default(),
+            gui: None,
+            typing: widgets::Typing::default(),
+            folder: String::new(),
+        };
+        let mut ready = Ready { fallback: Some("no card".to_owned()), ..Ready::default() };
+        let says = |ready: &Ready| {
+            let status = Status { model: Some(ModelState::Ready(ready.clone())), ..Status::default() };
+            window.words(&status, &Session::default()).1
+        };
+        assert_eq!(says(&ready), "Ready, on the processor: no card");
+        ready.fallback = None;
+        assert_eq!(says(&ready), "Ready: play a phrase");
+    }
+}
