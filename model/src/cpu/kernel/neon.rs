@@ -6,9 +6,9 @@
 
 use std::arch::aarch64::{
     float32x4_t, int8x16_t, int32x4_t, uint8x16_t, vaddq_s32, vaddvq_s32, vcvtq_f32_s32, vdupq_n_f32,
-    vdupq_n_s32, vdupq_n_u8, veorq_u8, vfmaq_f32, vget_low_s8, vld1_u16, vld1q_s8, vld1q_s32, vld1q_u8,
-    vmull_high_s8, vmull_s8, vmulq_f32, vpaddlq_s16, vpaddq_s32, vreinterpretq_f32_u32, vreinterpretq_s8_s32,
-    vreinterpretq_s8_u8, vshll_n_u16, vst1q_f32, vst1q_s32,
+    vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, veorq_u8, vfmaq_f32, vget_low_s8, vld1_u16, vld1q_s8, vld1q_s32,
+    vld1q_u8, vmull_high_s8, vmull_s8, vmulq_f32, vpaddlq_s16, vpaddq_s32, vreinterpretq_f32_u32,
+    vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshll_n_u16, vst1q_f32, vst1q_s32,
 };
 use std::arch::asm;
 
@@ -118,13 +118,21 @@ unsafe fn panel<S: Step, const N: usize, const W: usize>(part: &Part<'_>, tiles:
     let blocks = part.scales.len();
     let mut y = [[vdupq_n_f32(0.0); LANES / WIDTH]; N];
     for (b, (lines, scales)) in part.lines.chunks_exact(QUADS).zip(part.scales).enumerate() {
+        let mut x = [&[0; BLOCK]; N];
+        for (t, x) in x.iter_mut().enumerate() {
+            *x = part.values[(t * blocks + b) * BLOCK..].first_chunk().unwrap_or(*x);
+        }
         for from in (0..LANES / WIDTH).step_by(W) {
             let mut sums = [[vdupq_n_s32(0); W]; N];
             for (j, line) in lines.iter().enumerate() {
-                let weights: [_; W] = std::array::from_fn(|w| signed(quarter(line, from + w)));
-                for (t, sums) in sums.iter_mut().enumerate() {
-                    let x = &part.values[(t * blocks + b) * BLOCK + 4 * j..][..4];
-                    let x = four([x[0], x[1], x[2], x[3]]);
+                // A loop in place of a closure, which would not be compiled into this.
+                let mut weights = [vdupq_n_s8(0); W];
+                for (w, weights) in weights.iter_mut().enumerate() {
+                    *weights = signed(quarter(line, from + w));
+                }
+                for (sums, x) in sums.iter_mut().zip(x) {
+                    let at = j % QUADS * 4;
+                    let x = four([x[at], x[at + 1], x[at + 2], x[at + 3]]);
                     for (sum, weights) in sums.iter_mut().zip(weights) {
                         // SAFETY: as the caller's.
                         *sum = unsafe { S::add(*sum, weights, x) };
