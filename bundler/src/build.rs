@@ -1,5 +1,6 @@
 //! Calls cargo to build, and learns from its messages where the products are.
 
+use crate::cuda::Toolkit;
 use crate::workspace::{Workspace, shown};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -38,10 +39,13 @@ pub(crate) struct Products {
     pub(crate) cli: Option<PathBuf>,
 }
 
-/// Runs `cargo build` with `args`, its progress shown.
-pub(crate) fn build(workspace: &Workspace, args: &[&str]) -> Result<Products> {
+/// Runs `cargo build` with `args`, and a toolkit where one is needed; its progress is shown.
+pub(crate) fn build(workspace: &Workspace, toolkit: Option<&Toolkit>, args: &[&str]) -> Result<Products> {
     let mut command = workspace.cargo();
     command.arg("build").args(args);
+    if let Some(toolkit) = toolkit {
+        toolkit.equip(&mut command);
+    }
     let line = shown(&command);
     println!("$ {line}");
     command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());

@@ -6,7 +6,8 @@
 //! this tool wants; the little that is left of it is here.
 
 use crate::build::{self, Products, Profile};
-use crate::layout::{self, Format, System};
+use crate::cuda::Toolkit;
+use crate::layout::{self, Format, System, Variant};
 use crate::preflight::{self, Need};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Features of the plugin's to build with, separated by commas.
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
+    /// Build the variant for NVIDIA's graphics cards, which has a name of its own.
+    #[arg(long)]
+    cuda: bool,
     /// Leave out the standalone program, which needs ALSA's and JACK's headers.
     #[arg(long)]
     no_standalone: bool,
@@ -47,46 +51,90 @@ impl Bundles {
     }
 }
 
-/// The folder for the bundles of a profile.
-pub(crate) fn folder(workspace: &Workspace, profile: Profile) -> PathBuf {
-    let bundled = workspace.target.join("bundled");
-    if profile == Profile::Dev { bundled.join("dev") } else { bundled }
+/// The folder for the bundles of a variant and profile.
+pub(crate) fn folder(workspace: &Workspace, variant: Variant, profile: Profile) -> PathBuf {
+    let mut folder = workspace.target.join("bundled");
+    if variant == Variant::Cuda {
+        folder.push("cuda");
+    }
+    if profile == Profile::Dev {
+        folder.push("dev");
+    }
+    folder
+}
+
+/// The feature of a variant.
+const CUDA: &str = "cuda";
+
+/// The variant that is asked for.
+pub(crate) const fn variant(cuda: bool) -> Variant {
+    if cuda { Variant::Cuda } else { Variant::Usual }
 }
 
 /// Runs `bundle`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     preflight::check(if args.no_standalone { Need::Plugin } else { Need::Standalone })?;
     let workspace = Workspace::find()?;
-    let bundles = plugins(&workspace, args.profile, &args.features)?;
+    // However it is asked for, the library is the variant's.
+    let variant = variant(args.cuda || args.features.iter().any(|feature| feature == CUDA));
+    let bundles = plugins(&workspace, variant, args.profile, &args.features)?;
     println!("{}\n{}", bundles.clap.display(), bundles.vst3.display());
-    for program in programs(&workspace, args)? {
+    for program in programs(&workspace, variant, args)? {
         println!("{}", program.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds and lays out the plugins alone.
-pub(crate) fn plugins(workspace: &Workspace, profile: Profile, features: &[String]) -> Result<Bundles> {
-    let features = features.join(",");
+pub(crate) fn plugins(
+    workspace: &Workspace,
+    variant: Variant,
+    profile: Profile,
+    features: &[String],
+) -> Result<Bundles> {
+    let toolkit = toolkit(variant)?;
+    let features = [features, own_features(variant).as_slice()].concat().join(",");
     let mut args = vec!["--package", "continuo-plugin", "--lib", "--profile", profile.name()];
     if !features.is_empty() {
         args.extend(["--features", &features]);
     }
-    let products = build::build(workspace, &args)?;
-    lay_out(&products, &folder(workspace, profile))
+    let products = build::build(workspace, toolkit.as_ref(), &args)?;
+    lay_out(&products, variant, &folder(workspace, variant, profile))
+}
+
+/// What a variant is compiled with beside Rust.
+fn toolkit(variant: Variant) -> Result<Option<Toolkit>> {
+    match variant {
+        Variant::Usual => Ok(None),
+        Variant::Cuda => Toolkit::need().map(Some),
+    }
+}
+
+/// The features that make a variant.
+fn own_features(variant: Variant) -> Vec<String> {
+    match variant {
+        Variant::Usual => Vec::new(),
+        Variant::Cuda => vec![CUDA.to_owned()],
+    }
 }
 
 /// Builds the programs, apart from the plugins, which would otherwise have to
 /// load the standalone's audio libraries.
-fn programs(workspace: &Workspace, args: &Args) -> Result<Vec<PathBuf>> {
+fn programs(workspace: &Workspace, variant: Variant, args: &Args) -> Result<Vec<PathBuf>> {
     let profile = args.profile.name();
-    let mut built = build::build(workspace, &["--package", "continuo", "--bins", "--profile", profile])?;
+    let toolkit = toolkit(variant)?;
+    let build = |package: &str, features: &[String]| {
+        let features = features.join(",");
+        let what = ["--package", package, "--bins", "--profile", profile, "--features", &features];
+        build::build(workspace, toolkit.as_ref(), &what)
+    };
+    let own = own_features(variant);
+    let mut built = build("continuo", &own)?;
     if !args.no_standalone {
-        let package = ["--package", "continuo-plugin", "--bins", "--features", "standalone"];
-        let more = build::build(workspace, &[&package[..], &["--profile", profile]].concat())?;
-        built.standalone = more.standalone;
+        built.standalone =
+            build("continuo-plugin", &[&own[..], &["standalone".to_owned()]].concat())?.standalone;
     }
-    let folder = folder(workspace, args.profile);
+    let folder = folder(workspace, variant, args.profile);
     let place = |program: PathBuf| -> Result<PathBuf> {
         let to = folder.join(program.file_name().context("a program has a name")?);
         copy(&program, &to)?;
@@ -96,23 +144,29 @@ fn programs(workspace: &Workspace, args: &Args) -> Result<Vec<PathBuf>> {
 }
 
 /// Makes both bundles of a built library.
-pub(crate) fn lay_out(products: &Products, folder: &Path) -> Result<Bundles> {
+pub(crate) fn lay_out(products: &Products, variant: Variant, folder: &Path) -> Result<Bundles> {
     let library = products.plugin.as_deref().context("the build produced no plugin library")?;
     let make = |format: Format| {
-        let bundle = folder.join(format.file_name());
-        make_bundle(library, &bundle, format, System::here(), ARCH)?;
+        let bundle = folder.join(format.file_name(variant));
+        make_bundle(library, &bundle, (format, variant), System::here(), ARCH)?;
         Ok::<_, anyhow::Error>(bundle)
     };
     Ok(Bundles { clap: make(Format::Clap)?, vst3: make(Format::Vst3)? })
 }
 
-fn make_bundle(library: &Path, bundle: &Path, format: Format, system: System, arch: &str) -> Result<()> {
+fn make_bundle(
+    library: &Path,
+    bundle: &Path,
+    (format, variant): (Format, Variant),
+    system: System,
+    arch: &str,
+) -> Result<()> {
     remove(bundle)?;
-    let inside = layout::library_in(format, system, arch);
+    let inside = layout::library_in(format, variant, system, arch);
     let is_file = inside.as_os_str().is_empty();
     copy(library, &if is_file { bundle.to_path_buf() } else { bundle.join(inside) })?;
     if system == System::MacOs {
-        for (path, text) in layout::mac_files(format, env!("CARGO_PKG_VERSION")) {
+        for (path, text) in layout::mac_files(format, variant, env!("CARGO_PKG_VERSION")) {
             write(&bundle.join(path), &text)?;
         }
         sign(bundle);
@@ -197,7 +251,7 @@ mod tests {
         fs::write(&library, "code").unwrap();
         let bundle = folder.path().join("made");
         let check = |format, system, expected: &[&str]| {
-            make_bundle(&library, &bundle, format, system, "x86_64").unwrap();
+            make_bundle(&library, &bundle, (format, Variant::Usual), system, "x86_64").unwrap();
             let found = if bundle.is_dir() { files(&bundle) } else { Vec::new() };
             assert_eq!(found, expected, "{format:?} {system:?}");
         };

@@ -2,7 +2,7 @@
 
 use crate::build::Profile;
 use crate::bundle::{self, Bundles};
-use crate::layout::{self, Format, System};
+use crate::layout::{self, Format, System, Variant};
 use crate::preflight::{self, Need};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
@@ -16,9 +16,16 @@ pub(crate) struct Args {
     /// A folder to use in place of the user's plugin folders.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// The variant for NVIDIA's graphics cards, which stands beside the usual one.
+    #[arg(long)]
+    cuda: bool,
 }
 
 impl Args {
+    fn variant(&self) -> Variant {
+        bundle::variant(self.cuda)
+    }
+
     /// The folder for plugins of a format.
     fn folder(&self, format: Format) -> Result<PathBuf> {
         match &self.dir {
@@ -40,15 +47,15 @@ fn home() -> Result<PathBuf> {
 pub(crate) fn install(args: &Args) -> Result<ExitCode> {
     preflight::check(Need::Plugin)?;
     let workspace = Workspace::find()?;
-    let bundles = bundle::plugins(&workspace, Profile::Release, &[])?;
+    let bundles = bundle::plugins(&workspace, args.variant(), Profile::Release, &[])?;
     place(args, &bundles)?;
-    println!("Rescan the plugins in your host to find {} among the MIDI effects.", layout::NAME);
+    println!("Rescan the plugins in your host to find {} among the MIDI effects.", args.variant().name());
     Ok(ExitCode::SUCCESS)
 }
 
 fn place(args: &Args, bundles: &Bundles) -> Result<()> {
     for format in Format::ALL {
-        let to = args.folder(format)?.join(format.file_name());
+        let to = args.folder(format)?.join(format.file_name(args.variant()));
         let replaced = bundle::remove(&to)?;
         bundle::copy(bundles.of(format), &to)?;
         println!("{} {}", if replaced { "replaced " } else { "installed" }, to.display());
@@ -59,7 +66,7 @@ fn place(args: &Args, bundles: &Bundles) -> Result<()> {
 /// Removes what `install` copied.
 pub(crate) fn uninstall(args: &Args) -> Result<ExitCode> {
     for format in Format::ALL {
-        let path: &Path = &args.folder(format)?.join(format.file_name());
+        let path: &Path = &args.folder(format)?.join(format.file_name(args.variant()));
         let removed = bundle::remove(path)?;
         println!("{} {}", if removed { "removed  " } else { "not there" }, path.display());
     }
@@ -83,7 +90,7 @@ mod tests {
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("Other.clap"), "other").unwrap();
 
-        let args = Args { dir: Some(dir.clone()) };
+        let args = Args { dir: Some(dir.clone()), cuda: false };
         place(&args, &bundles).unwrap();
         place(&args, &bundles).unwrap();
         assert_eq!(fs::read_to_string(dir.join("Continuo.clap")).unwrap(), "clap");

@@ -3,8 +3,33 @@
 
 use std::path::{Path, PathBuf};
 
-/// What the bundles are called.
-pub(crate) const NAME: &str = "Continuo";
+/// Which of the plugins: they have names and identities of their own, so that hosts can
+/// have both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// The one for every machine.
+    Usual,
+    /// The one that NVIDIA's driver must be there for.
+    Cuda,
+}
+
+impl Variant {
+    /// What its bundles are called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Usual => "Continuo",
+            Self::Cuda => "Continuo CUDA",
+        }
+    }
+
+    /// What stands in a macOS bundle's identifier.
+    const fn identifier(self) -> &'static str {
+        match self {
+            Self::Usual => "continuo",
+            Self::Cuda => "continuo-cuda",
+        }
+    }
+}
 
 /// An operating system with its own idea of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +69,11 @@ impl Format {
     pub(crate) const ALL: [Self; 2] = [Self::Clap, Self::Vst3];
 
     /// The bundle's file name.
-    pub(crate) fn file_name(self) -> String {
-        match self {
-            Self::Clap => format!("{NAME}.clap"),
-            Self::Vst3 => format!("{NAME}.vst3"),
-        }
+    pub(crate) fn file_name(self, variant: Variant) -> String {
+        format!("{}.{}", variant.name(), self.suffix())
     }
 
-    /// What stands in a macOS bundle's identifier.
+    /// What its bundles' names end with.
     const fn suffix(self) -> &'static str {
         match self {
             Self::Clap => "clap",
@@ -62,16 +84,17 @@ impl Format {
 
 /// Where in a bundle the dynamic library belongs; the empty path where the bundle
 /// is the library itself. `arch` is Rust's name of the processor.
-pub(crate) fn library_in(format: Format, system: System, arch: &str) -> PathBuf {
+pub(crate) fn library_in(format: Format, variant: Variant, system: System, arch: &str) -> PathBuf {
+    let name = variant.name();
     match (format, system) {
-        (_, System::MacOs) => ["Contents", "MacOS", NAME].iter().collect(),
+        (_, System::MacOs) => ["Contents", "MacOS", name].iter().collect(),
         (Format::Clap, _) => PathBuf::new(),
         (Format::Vst3, System::Linux) => {
-            Path::new("Contents").join(format!("{arch}-linux")).join(format!("{NAME}.so"))
+            Path::new("Contents").join(format!("{arch}-linux")).join(format!("{name}.so"))
         }
         (Format::Vst3, System::Windows) => {
             let arch = if arch == "aarch64" { "arm64" } else { arch };
-            Path::new("Contents").join(format!("{arch}-win")).join(format!("{NAME}.vst3"))
+            Path::new("Contents").join(format!("{arch}-win")).join(format!("{name}.vst3"))
         }
     }
 }
@@ -92,14 +115,15 @@ pub(crate) fn user_folder(format: Format, system: System, home: &Path) -> PathBu
 
 /// The two small files beside the library in a macOS bundle: their paths in it
 /// and what they say.
-pub(crate) fn mac_files(format: Format, version: &str) -> [(PathBuf, String); 2] {
-    let identifier = format!("org.continuo.continuo.{}", format.suffix());
+pub(crate) fn mac_files(format: Format, variant: Variant, version: &str) -> [(PathBuf, String); 2] {
+    let name = variant.name();
+    let identifier = format!("org.continuo.{}.{}", variant.identifier(), format.suffix());
     let entries = [
-        ("CFBundleExecutable", NAME),
+        ("CFBundleExecutable", name),
         ("CFBundleIdentifier", identifier.as_str()),
         ("CFBundleInfoDictionaryVersion", "6.0"),
-        ("CFBundleName", NAME),
-        ("CFBundleDisplayName", NAME),
+        ("CFBundleName", name),
+        ("CFBundleDisplayName", name),
         ("CFBundlePackageType", "BNDL"),
         ("CFBundleSignature", "????"),
         ("CFBundleShortVersionString", version),
@@ -130,7 +154,7 @@ mod tests {
     #[test]
     fn libraries_lie_where_each_systems_hosts_expect_them() {
         let check = |format, system, arch, expected: &[&str]| {
-            assert_eq!(parts(&library_in(format, system, arch)), expected);
+            assert_eq!(parts(&library_in(format, Variant::Usual, system, arch)), expected);
         };
         check(Format::Clap, System::Linux, "x86_64", &[]);
         check(Format::Clap, System::Windows, "x86_64", &[]);
@@ -140,6 +164,9 @@ mod tests {
         check(Format::Vst3, System::Linux, "aarch64", &["Contents", "aarch64-linux", "Continuo.so"]);
         check(Format::Vst3, System::Windows, "x86_64", &["Contents", "x86_64-win", "Continuo.vst3"]);
         check(Format::Vst3, System::Windows, "aarch64", &["Contents", "arm64-win", "Continuo.vst3"]);
+        let cuda = library_in(Format::Vst3, Variant::Cuda, System::Linux, "x86_64");
+        assert_eq!(parts(&cuda), ["Contents", "x86_64-linux", "Continuo CUDA.so"]);
+        assert_eq!(Format::Clap.file_name(Variant::Cuda), "Continuo CUDA.clap");
     }
 
     #[test]
@@ -157,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_mac_bundle_names_its_executable() {
-        let [(path, plist), (_, package)] = mac_files(Format::Vst3, "1.2.3");
+        let [(path, plist), (_, package)] = mac_files(Format::Vst3, Variant::Usual, "1.2.3");
         assert_eq!(parts(&path), ["Contents", "Info.plist"]);
         let (_, rest) = plist.split_once("<key>CFBundleExecutable</key>").unwrap();
         assert!(rest.trim_start().starts_with("<string>Continuo</string>"), "{plist}");

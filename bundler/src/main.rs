@@ -3,6 +3,7 @@
 
 mod build;
 mod bundle;
+mod cuda;
 mod demo;
 mod install;
 mod layout;

@@ -5,6 +5,8 @@
 
 use crate::build::{self, Profile};
 use crate::bundle;
+use crate::cuda::Toolkit;
+use crate::layout::Variant;
 use crate::preflight::{self, Need};
 use crate::workspace::{Workspace, run as run_shown, shown};
 use anyhow::{Context, Result, bail};
@@ -76,6 +78,7 @@ fn all(count: &mut Count) -> Result<()> {
         run_shown(workspace.cargo().args(what).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     step("tests, in the built plugin and the built command line too", || tests(&workspace, count))?;
+    step("the code for NVIDIA's graphics cards", || cuda(&workspace))?;
     step("dependencies", || dependencies(&workspace))
 }
 
@@ -101,8 +104,9 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 fn tests(workspace: &Workspace, count: &mut Count) -> Result<()> {
     // All targets, so that the tests below find everything built, with the same features.
-    let products = build::build(workspace, &["--workspace", "--all-targets", "--features", FEATURES])?;
-    let bundles = bundle::lay_out(&products, &bundle::folder(workspace, Profile::Dev))?;
+    let products = build::build(workspace, None, &["--workspace", "--all-targets", "--features", FEATURES])?;
+    let bundles =
+        bundle::lay_out(&products, Variant::Usual, &bundle::folder(workspace, Variant::Usual, Profile::Dev))?;
     let cli = products.cli.context("the build produced no command line")?;
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--features", FEATURES, "--no-fail-fast"]);
@@ -128,6 +132,18 @@ fn counted(command: &mut Command, count: &mut Count) -> Result<()> {
         bail!("`{line}` failed ({status})");
     }
     Ok(())
+}
+
+/// Checks what no usual build compiles. A toolkit is enough, without a card or its driver.
+fn cuda(workspace: &Workspace) -> Result<()> {
+    let Some(toolkit) = Toolkit::find() else {
+        println!("note: NVIDIA's CUDA toolkit (nvcc) is not here, so this was NOT checked");
+        return Ok(());
+    };
+    println!("with the toolkit in {}", toolkit.root().display());
+    let what = ["check", "--package", "continuo", "--package", "continuo-plugin"];
+    let features = ["--features", "continuo/cuda,continuo-plugin/cuda"];
+    run_shown(toolkit.equip(workspace.cargo().args(what).args(features)))
 }
 
 fn dependencies(workspace: &Workspace) -> Result<()> {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use continuo_codec::{Encoding, EncodingError};
-use continuo_model::cpu::Cpu;
-use continuo_model::{ModelError, Network as _};
+use continuo_model::{Decoder, Gpu, GpuKind, ModelError, Network as _};
 
-use crate::source;
+use crate::worker::Source;
+use crate::{DeviceChoice, source};
 
 /// Why an engine cannot be opened or cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,54 +38,83 @@ pub enum EngineError {
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    /// Why it is not where it was wanted first.
+    fallback: Option<Arc<str>>,
 }
 
 pub(crate) struct Inner {
     pub(crate) name: String,
-    pub(crate) model: Cpu,
+    pub(crate) model: Decoder,
     pub(crate) encoding: Box<dyn Encoding>,
+    pub(crate) device: String,
 }
 
-/// Engines in use, by folder; `None` is the embedded one.
-static LOADED: Mutex<Option<HashMap<Option<PathBuf>, Weak<Inner>>>> = Mutex::new(None);
+/// Which model, and on what: a folder, or `None` for the embedded one; a kind of
+/// graphics card, or `None` for the processor.
+type Key = (Option<PathBuf>, Option<GpuKind>);
+
+/// Engines in use.
+static LOADED: Mutex<Option<HashMap<Key, Weak<Inner>>>> = Mutex::new(None);
 
 impl Engine {
-    /// The model that ships inside the program.
+    /// The model that ships inside the program, on the processor.
     ///
     /// # Errors
     /// [`EngineError::Model`] should the embedded weights be damaged.
     pub fn embedded() -> Result<Self, EngineError> {
-        Self::shared(None)
+        Self::load(&Source::Embedded, DeviceChoice::Cpu)
     }
 
-    /// A model folder in Hugging Face layout. Its `continuo.json` names the
+    /// A model folder in Hugging Face layout, on the processor. Its `continuo.json` names the
     /// encoding; a folder without one is taken for MIDI Gen AI's if its vocabulary
     /// is GPT-2's.
     ///
     /// # Errors
     /// [`EngineError::Folder`] or [`EngineError::Model`], naming file and remedy.
     pub fn open(dir: &Path) -> Result<Self, EngineError> {
-        let dir = dir.canonicalize().map_err(|error| EngineError::Folder {
-            path: dir.to_owned(),
-            reason: format!("{error}; give the path of a model folder (config.json, model.safetensors)"),
-        })?;
-        Self::shared(Some(dir))
+        Self::load(&Source::Folder(dir.to_owned()), DeviceChoice::Cpu)
     }
 
-    fn shared(dir: Option<PathBuf>) -> Result<Self, EngineError> {
+    /// A model on what is chosen.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`]; and where a graphics card is insisted on that this
+    /// build or this machine does not have.
+    pub fn load(source: &Source, choice: DeviceChoice) -> Result<Self, EngineError> {
+        let dir = folder_of(source)?;
+        choice.open(GpuKind::is_built, |gpu| Self::shared(&dir, gpu)).map(Self::told)
+    }
+
+    /// A model on what is chosen, or on the processor where that cannot be had;
+    /// [`fallback`](Self::fallback) then tells why.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`].
+    pub fn load_or_cpu(source: &Source, choice: DeviceChoice) -> Result<Self, EngineError> {
+        let dir = folder_of(source)?;
+        choice.open_or_cpu(GpuKind::is_built, |gpu| Self::shared(&dir, gpu)).map(Self::told)
+    }
+
+    fn told((engine, refused): (Self, Option<EngineError>)) -> Self {
+        Self { fallback: refused.map(|error| error.to_string().into()), ..engine }
+    }
+
+    fn shared(dir: &Option<PathBuf>, gpu: Option<GpuKind>) -> Result<Self, EngineError> {
         // Held while loading: a second instance waits for the first one's weights
         // rather than loading them again.
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = loaded.get_or_insert_default();
-        if let Some(inner) = loaded.get(&dir).and_then(Weak::upgrade) {
-            return Ok(Self { inner });
+        let key = (dir.clone(), gpu);
+        if let Some(inner) = loaded.get(&key).and_then(Weak::upgrade) {
+            return Ok(Self { inner, fallback: None });
         }
-        let inner = Arc::new(match &dir {
-            None => source::embedded()?,
-            Some(dir) => source::folder(dir)?,
+        let gpu = gpu.map(Gpu::open).transpose()?;
+        let inner = Arc::new(match dir {
+            None => source::embedded(gpu)?,
+            Some(dir) => source::folder(dir, gpu)?,
         });
-        loaded.insert(dir, Arc::downgrade(&inner));
-        Ok(Self { inner })
+        loaded.insert(key, Arc::downgrade(&inner));
+        Ok(Self { inner, fallback: None })
     }
 
     /// The model's name for the user.
@@ -100,19 +129,40 @@ impl Engine {
         self.inner.encoding.name()
     }
 
+    /// What the model runs on and in which numbers, in words for the user.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.inner.device
+    }
+
+    /// Why the model runs on the processor, where a graphics card was wanted.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+
     /// How many ids the model reads at once.
     #[must_use]
     pub fn context(&self) -> usize {
         self.inner.model.config().n_positions
     }
 
-    pub(crate) fn model(&self) -> &Cpu {
+    pub(crate) fn model(&self) -> &Decoder {
         &self.inner.model
     }
 
     pub(crate) fn encoding(&self) -> &dyn Encoding {
         self.inner.encoding.as_ref()
     }
+}
+
+/// The folder of a model, written in one way; `None` for the embedded one.
+fn folder_of(source: &Source) -> Result<Option<PathBuf>, EngineError> {
+    let Source::Folder(dir) = source else { return Ok(None) };
+    dir.canonicalize().map(Some).map_err(|error| EngineError::Folder {
+        path: dir.clone(),
+        reason: format!("{error}; give the path of a model folder (config.json, model.safetensors)"),
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +174,22 @@ mod tests {
         let a = Engine::embedded().unwrap();
         let b = Engine::embedded().unwrap();
         assert!(Arc::ptr_eq(&a.inner, &b.inner));
+        assert!(a.device().starts_with("CPU, "), "{}", a.device());
+        assert_eq!(a.fallback(), None);
+    }
+
+    #[test]
+    fn a_card_this_build_lacks_is_an_error_or_the_processor() {
+        for (choice, gpu) in [(DeviceChoice::Cuda, GpuKind::Cuda), (DeviceChoice::Metal, GpuKind::Metal)] {
+            if gpu.is_built() {
+                continue;
+            }
+            let error = Engine::load(&Source::Embedded, choice).err().unwrap().to_string();
+            assert!(error.contains("this build is without it"), "{error}");
+            let engine = Engine::load_or_cpu(&Source::Embedded, choice).unwrap();
+            assert_eq!(engine.fallback(), Some(error.as_str()));
+            assert!(engine.device().starts_with("CPU, "));
+        }
     }
 
     #[test]

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use continuo_codec::{
     Clock, Continuation, Encoding, EncodingError, Event, IdSet, Instrument, Limits, Score, Stream, Window,
 };
-use continuo_model::cpu::CpuCache;
-use continuo_model::{Guide, Prompt, Sampling};
+use continuo_model::{DecoderCache, Guide, Prompt, Sampling};
 
 pub use continuo_model::Ending;
 
@@ -61,7 +60,7 @@ impl Pace {
 /// What a model has read of a phrase that is being played: kept, so that the answer need
 /// not wait for the reading. It belongs to the [`Engine`] it comes from.
 #[derive(Clone, Debug)]
-pub struct Reading(Prompt<CpuCache>);
+pub struct Reading(Prompt<DecoderCache>);
 
 /// A note in beats since tick 0 of the phrase.
 #[derive(Clone, Copy, Debug, PartialEq)]

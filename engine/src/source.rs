@@ -6,8 +6,7 @@ use std::path::Path;
 
 use continuo_codec::beat::{self, Beat};
 use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
-use continuo_model::cpu::{Cpu, Precision};
-use continuo_model::{Config, Network as _};
+use continuo_model::{Config, Decoder, Gpu, Network as _};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{EngineError, Inner};
@@ -66,30 +65,32 @@ const CONFIG: &[u8] = include_bytes!("../../assets/model/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../../assets/model/model.safetensors");
 const SPELLING: &[u8] = include_bytes!("../../assets/model/continuo.json");
 
-pub(crate) fn embedded() -> Result<Inner, EngineError> {
+/// The model inside the program, for a graphics card if one is given.
+pub(crate) fn embedded(gpu: Option<Gpu>) -> Result<Inner, EngineError> {
     let here = Path::new("(embedded model)");
     let config: Config = parse(here, CONFIG)?;
     let spelling: Spelling = parse(here, SPELLING)?;
-    let model = Cpu::from_bytes(config, WEIGHTS, Precision::default())?;
+    let model = Decoder::from_bytes(config, WEIGHTS, gpu)?;
     let encoding = spelling.resolve().map_err(|reason| problem(here, &reason))?;
     join(here, "Continuo's default model".to_owned(), model, encoding)
 }
 
-pub(crate) fn folder(dir: &Path) -> Result<Inner, EngineError> {
+/// The model in a folder, for a graphics card if one is given.
+pub(crate) fn folder(dir: &Path, gpu: Option<Gpu>) -> Result<Inner, EngineError> {
     if !dir.is_dir() {
         return Err(problem(
             dir,
             "is not a folder; give the folder that holds config.json and model.safetensors",
         ));
     }
-    let model = Cpu::open(dir, Precision::default())?;
+    let model = Decoder::open(dir, gpu)?;
     let encoding = encoding_of(dir, &model)?;
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
     join(dir, name, model, encoding)
 }
 
 /// The encoding a folder names, or that the model tells by itself.
-fn encoding_of(dir: &Path, model: &Cpu) -> Result<Box<dyn Encoding>, EngineError> {
+fn encoding_of(dir: &Path, model: &Decoder) -> Result<Box<dyn Encoding>, EngineError> {
     let file = dir.join(SPELLING_FILE);
     if let Some(bytes) = read(&file)? {
         let spelling: Spelling = parse(&file, &bytes)?;
@@ -132,7 +133,12 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>, EngineError> {
     }
 }
 
-fn join(place: &Path, name: String, model: Cpu, encoding: Box<dyn Encoding>) -> Result<Inner, EngineError> {
+fn join(
+    place: &Path,
+    name: String,
+    model: Decoder,
+    encoding: Box<dyn Encoding>,
+) -> Result<Inner, EngineError> {
     let rows = model.config().vocab_size;
     if rows < encoding.vocab_size() {
         let reason = format!(
@@ -142,7 +148,7 @@ fn join(place: &Path, name: String, model: Cpu, encoding: Box<dyn Encoding>) -> 
         );
         return Err(problem(place, &reason));
     }
-    Ok(Inner { name, model, encoding })
+    Ok(Inner { name, device: model.device(), model, encoding })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(place: &Path, bytes: &[u8]) -> Result<T, EngineError> {

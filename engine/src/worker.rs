@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::{Ending, Engine, Reading, Request, TakeEvent};
+use crate::{DeviceChoice, Ending, Engine, Reading, Request, TakeEvent};
 
 /// How often an idle thread looks for work.
 pub const INTERVAL: Duration = Duration::from_millis(2);
@@ -35,6 +35,16 @@ pub trait Composer {
 
     /// The name users see.
     fn name(&self) -> &str;
+
+    /// What it runs on, in words for users; empty where that says nothing.
+    fn device(&self) -> &str {
+        ""
+    }
+
+    /// Why it does not run on what was wanted, if so.
+    fn fallback(&self) -> Option<&str> {
+        None
+    }
 
     /// A reading of nothing yet.
     fn reading(&self) -> Self::Reading;
@@ -68,6 +78,14 @@ impl Composer for Engine {
         Self::name(self)
     }
 
+    fn device(&self) -> &str {
+        Self::device(self)
+    }
+
+    fn fallback(&self) -> Option<&str> {
+        Self::fallback(self)
+    }
+
     fn reading(&self) -> Reading {
         Self::reading(self)
     }
@@ -88,13 +106,24 @@ impl Composer for Engine {
     }
 }
 
+/// A model that can be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Its name.
+    pub name: String,
+    /// What it runs on, in words.
+    pub device: String,
+    /// Why it does not run on what was wanted, if so.
+    pub fallback: Option<String>,
+}
+
 /// How the model is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelState {
     /// Its weights are being read.
     Loading,
-    /// It can be asked; this is its name.
-    Ready(String),
+    /// It can be asked.
+    Ready(Ready),
     /// It cannot be used, and why.
     Failed(String),
 }
@@ -104,6 +133,11 @@ pub enum ModelState {
 pub trait Client: Send + 'static {
     /// The model that is wanted now; when it changes, that one is loaded.
     fn source(&mut self) -> Source;
+
+    /// What it is wanted on; when that changes, it is loaded anew.
+    fn device(&mut self) -> DeviceChoice {
+        DeviceChoice::Auto
+    }
 
     /// How the model is doing, whenever that changes.
     fn model(&mut self, state: ModelState);
@@ -145,12 +179,8 @@ impl Worker {
     /// # Errors
     /// The system's, if it allows no more threads.
     pub fn spawn(client: impl Client) -> std::io::Result<Self> {
-        Self::spawn_with(client, |source| {
-            let engine = match source {
-                Source::Embedded => Engine::embedded(),
-                Source::Folder(dir) => Engine::open(dir),
-            };
-            engine.map_err(|error| error.to_string())
+        Self::spawn_with(client, |source, device| {
+            Engine::load_or_cpu(source, device).map_err(|error| error.to_string())
         })
     }
 
@@ -160,7 +190,7 @@ impl Worker {
     /// The system's, if it allows no more threads.
     pub fn spawn_with<C: Composer>(
         client: impl Client,
-        load: impl Fn(&Source) -> Result<C, String> + Send + 'static,
+        load: impl Fn(&Source, DeviceChoice) -> Result<C, String> + Send + 'static,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
@@ -183,25 +213,25 @@ impl Drop for Worker {
 }
 
 /// The model in use with what it has read, or why there is none.
-type Loaded<C> = Option<(Source, Result<(C, <C as Composer>::Reading), String>)>;
+type Loaded<C> = Option<((Source, DeviceChoice), Result<(C, <C as Composer>::Reading), String>)>;
 
 fn serve<C: Composer>(
     mut client: impl Client,
-    load: &dyn Fn(&Source) -> Result<C, String>,
+    load: &dyn Fn(&Source, DeviceChoice) -> Result<C, String>,
     stop: &AtomicBool,
 ) {
     continuo_model::cpu::give_way(continuo_model::cpu::Standing::Asking);
     let mut loaded: Loaded<C> = None;
     while !stop.load(Ordering::Acquire) {
         client.tend();
-        let source = client.source();
-        if loaded.as_ref().is_none_or(|(of, _)| *of != source) {
+        let wanted = (client.source(), client.device());
+        if loaded.as_ref().is_none_or(|(of, _)| *of != wanted) {
             drop(loaded.take());
-            let opened = open(&mut client, &source, load).map(|composer| {
+            let opened = open(&mut client, &wanted, load).map(|composer| {
                 let reading = composer.reading();
                 (composer, reading)
             });
-            loaded = Some((source, opened));
+            loaded = Some((wanted, opened));
         }
         match (client.next(), &mut loaded) {
             (Some(request), Some((_, Ok((composer, reading))))) => {
@@ -225,14 +255,18 @@ fn serve<C: Composer>(
 
 fn open<C: Composer>(
     client: &mut impl Client,
-    source: &Source,
-    load: &dyn Fn(&Source) -> Result<C, String>,
+    (source, device): &(Source, DeviceChoice),
+    load: &dyn Fn(&Source, DeviceChoice) -> Result<C, String>,
 ) -> Result<C, String> {
     client.model(ModelState::Loading);
-    let result = catch_unwind(AssertUnwindSafe(|| load(source)))
+    let result = catch_unwind(AssertUnwindSafe(|| load(source, *device)))
         .unwrap_or_else(|panic| Err(format!("the model could not be loaded: {}", words(panic.as_ref()))));
     client.model(match &result {
-        Ok(composer) => ModelState::Ready(composer.name().to_owned()),
+        Ok(composer) => ModelState::Ready(Ready {
+            name: composer.name().to_owned(),
+            device: composer.device().to_owned(),
+            fallback: composer.fallback().map(str::to_owned),
+        }),
         Err(error) => ModelState::Failed(error.clone()),
     });
     result
@@ -390,7 +424,7 @@ mod tests {
         let (tell, heard) = channel();
         let cancel = Arc::new(AtomicBool::new(false));
         let probe = Probe { requests, heard: tell, source, cancel: Arc::clone(&cancel) };
-        let worker = Worker::spawn_with(probe, |source| match source {
+        let worker = Worker::spawn_with(probe, |source, _| match source {
             Source::Embedded => Ok(Counter),
             Source::Folder(dir) if dir.as_os_str().is_empty() => panic!("no path"),
             Source::Folder(dir) => Err(format!("{} is no model", dir.display())),
@@ -406,7 +440,7 @@ mod tests {
         let heard: Vec<_> = setup.heard.iter().take(4).collect();
         let expected = [
             Heard::Model(ModelState::Loading),
-            Heard::Model(ModelState::Ready("counter".to_owned())),
+            Heard::Model(ModelState::Ready(Ready { name: "counter".to_owned(), ..Ready::default() })),
             Heard::Event(TakeEvent::Done { take: 0 }),
             Heard::Ended(Ok(Ending::Complete)),
         ];

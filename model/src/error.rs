@@ -108,6 +108,16 @@ pub enum ModelError {
          download or train the model again"
     )]
     NoChoice,
+    /// A graphics card that cannot be computed with.
+    #[error("{device} cannot be used: {problem}; {remedy}, or choose the processor (cpu)")]
+    Device {
+        /// What was asked for.
+        device: &'static str,
+        /// Why not.
+        problem: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// The tensor library failed.
     #[error("computing failed: {0}")]
     Compute(#[from] candle_core::Error),

@@ -2,17 +2,19 @@
 //! and the model made of them. Shapes stand at line ends: `t` ids in this call,
 //! `n` ids including the cached ones, `h` heads of width `d`, `c = h * d`.
 //!
-//! A call works on one sequence, so there is no batch dimension anywhere.
+//! There is no batch dimension: ids of several sequences stand one after another, and
+//! attention alone looks at whose they are.
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, DeviceLocation, Tensor};
 use candle_nn::{LayerNorm, Module, ops::softmax_last_dim};
 use serde::{Deserialize, Serialize};
 
 use crate::weights::{Scope, Weights};
-use crate::{ModelError, single};
+use crate::{Gpu, ModelError, Part, single};
 
 /// The shape of a model: the part of Hugging Face's `config.json` for GPT-2
 /// that decides what is computed. Absent fields have the values `transformers`
@@ -199,10 +201,13 @@ impl Config {
 }
 
 /// The keys and values of one sequence, so that each id is computed once.
-/// Memory for the whole window is reserved when it is made.
-#[derive(Debug)]
+///
+/// A copy shares what there is until either goes on. Memory for the whole window is
+/// taken with the first ids.
+#[derive(Clone, Debug)]
 pub struct Cache {
-    layers: Vec<Layer>,
+    form: Form,
+    layers: Arc<Vec<Layer>>,
     len: usize,
 }
 
@@ -213,14 +218,16 @@ struct Layer {
     values: Tensor, // (h, n_positions, d)
 }
 
-impl Cache {
-    fn new(config: &Config) -> Result<Self, ModelError> {
-        let shape = (config.n_head, config.n_positions, config.head_width());
-        let zeros = || Tensor::zeros(shape, DType::F32, &Device::Cpu);
-        let layers = (0..config.n_layer).map(|_| Ok(Layer { keys: zeros()?, values: zeros()? }));
-        Ok(Self { layers: layers.collect::<Result<_, ModelError>>()?, len: 0 })
-    }
+/// Which models a cache fits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Form {
+    layers: usize,
+    shape: (usize, usize, usize),
+    location: DeviceLocation,
+    dtype: DType,
+}
 
+impl Cache {
     /// How many ids the cache holds.
     pub fn len(&self) -> usize {
         self.len
@@ -235,32 +242,32 @@ impl Cache {
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
-}
 
-impl Clone for Cache {
-    /// A second cache with the same ids, to be continued independently. Copies
-    /// what is used and no more.
-    fn clone(&self) -> Self {
-        let layers = self.layers.iter().map(|layer| Layer {
-            keys: copy_prefix(&layer.keys, self.len),
-            values: copy_prefix(&layer.values, self.len),
-        });
-        Self { layers: layers.collect(), len: self.len }
+    /// Sees to it that there is memory which nobody else uses.
+    fn own(&mut self, device: &Device) -> Result<(), ModelError> {
+        let Form { layers, shape, dtype, .. } = self.form;
+        if self.layers.is_empty() {
+            let zeros = || Tensor::zeros(shape, dtype, device);
+            let layers = (0..layers).map(|_| Ok(Layer { keys: zeros()?, values: zeros()? }));
+            self.layers = Arc::new(layers.collect::<Result<_, ModelError>>()?);
+        } else if Arc::get_mut(&mut self.layers).is_none() {
+            let copy = |layer: &Layer| {
+                let (keys, values) = (&layer.keys, &layer.values);
+                Ok(Layer { keys: copy_prefix(keys, self.len)?, values: copy_prefix(values, self.len)? })
+            };
+            self.layers = Arc::new(self.layers.iter().map(copy).collect::<Result<_, ModelError>>()?);
+        }
+        Ok(())
     }
 }
 
 /// A tensor like `source` with its first `len` positions filled from it.
-fn copy_prefix(source: &Tensor, len: usize) -> Tensor {
-    let copy = || {
-        let target = source.zeros_like()?;
-        if len > 0 {
-            target.slice_set(&source.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
-        }
-        Ok::<_, candle_core::Error>(target)
-    };
-    // PANIC: `len` never exceeds the positions of `source`, and both tensors
-    // are contiguous f32 of the same shape in main memory.
-    copy().expect("a prefix of a cache can be copied")
+fn copy_prefix(source: &Tensor, len: usize) -> Result<Tensor, ModelError> {
+    let target = source.zeros_like()?;
+    if len > 0 {
+        target.slice_set(&source.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
+    }
+    Ok(target)
 }
 
 impl Layer {
@@ -271,6 +278,26 @@ impl Layer {
         self.values.slice_set(values, 1, len)?;
         Ok((self.keys.narrow(1, 0, n)?, self.values.narrow(1, 0, n)?)) // (h, n, d)
     }
+}
+
+/// What a step of a single id is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ops {
+    /// Operations of our own (`single`), which are made for f32 on the processor.
+    Single,
+    /// candle's, which every device has.
+    General,
+}
+
+/// The ids of one sequence in a step.
+struct Span<'a> {
+    /// Its first row among all of the step.
+    first: usize,
+    t: usize,
+    /// Ids that came before.
+    len: usize,
+    mask: Option<Tensor>, // (t, n)
+    layers: &'a [Layer],
 }
 
 /// `x W + b`, with `W` stored `(in, out)` as GPT-2's `Conv1D` does.
@@ -284,11 +311,15 @@ impl Linear {
         Ok(Self { weight: vb.get(&[inputs, outputs], "weight")?, bias: vb.get(&[outputs], "bias")? })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        if x.dim(0)? == 1 {
+    fn forward(&self, x: &Tensor, ops: Ops) -> Result<Tensor, ModelError> {
+        if ops == Ops::Single && x.dim(0)? == 1 {
             return Ok(single::linear(x, &self.weight, &self.bias)?);
         }
         Ok(x.matmul(&self.weight)?.broadcast_add(&self.bias)?)
+    }
+
+    fn to(&self, gpu: &Gpu) -> Result<Self, ModelError> {
+        Ok(Self { weight: gpu.take(&self.weight)?, bias: gpu.take(&self.bias)? })
     }
 }
 
@@ -310,26 +341,36 @@ impl Attention {
         })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        mask: Option<&Tensor>,
-        layer: &Layer,
-        len: usize,
-    ) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Tensor, layer: usize, spans: &[Span<'_>], ops: Ops) -> Result<Tensor, ModelError> {
         let (t, c) = x.dims2()?;
-        let qkv = self.c_attn.forward(x)?.reshape((t, 3, self.heads, c / self.heads))?;
+        let qkv = self.c_attn.forward(x, ops)?.reshape((t, 3, self.heads, c / self.heads))?;
+        let y = spans.iter().map(|span| self.attend(&qkv, layer, span, ops));
+        let y = match y.collect::<Result<Vec<_>, _>>()?.as_slice() {
+            [y] => y.clone(),
+            y => Tensor::cat(y, 0)?,
+        }; // (t, c)
+        self.c_proj.forward(&y, ops)
+    }
+
+    /// One sequence's part of `qkv` looks at what came before it.
+    fn attend(&self, qkv: &Tensor, layer: usize, span: &Span<'_>, ops: Ops) -> Result<Tensor, ModelError> {
+        let t = span.t;
+        let qkv = qkv.narrow(0, span.first, t)?;
         let part = |index| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
         let (q, k, v) = (part(0)?, part(1)?, part(2)?); // (h, t, d)
-        let (k, v) = layer.append(&k, &v, len)?; // (h, n, d)
-        let y = match mask {
-            None => single::attention(&q, &k, &v, self.scale)?,
-            Some(mask) => {
-                let scores = (q * f64::from(self.scale))?.matmul(&k.t()?)?.broadcast_add(mask)?; // (h, t, n)
-                softmax_last_dim(&scores)?.matmul(&v)?
-            }
+        let (k, v) = span.layers[layer].append(&k, &v, span.len)?; // (h, n, d)
+        let y = if ops == Ops::Single && t == 1 {
+            single::attention(&q, &k, &v, self.scale)?
+        } else {
+            let scores = (q * f64::from(self.scale))?.matmul(&k.t()?)?; // (h, t, n)
+            let scores = span.mask.as_ref().map_or(Ok(scores.clone()), |mask| scores.broadcast_add(mask))?;
+            softmax_last_dim(&scores)?.matmul(&v)?
         }; // (h, t, d)
-        self.c_proj.forward(&y.transpose(0, 1)?.reshape((t, c))?)
+        Ok(y.transpose(0, 1)?.reshape((t, ()))?)
+    }
+
+    fn to(&self, gpu: &Gpu) -> Result<Self, ModelError> {
+        Ok(Self { c_attn: self.c_attn.to(gpu)?, c_proj: self.c_proj.to(gpu)?, ..*self })
     }
 }
 
@@ -360,15 +401,19 @@ impl Mlp {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let x = self.c_fc.forward(x)?; // (t, inner)
+    fn forward(&self, x: &Tensor, ops: Ops) -> Result<Tensor, ModelError> {
+        let x = self.c_fc.forward(x, ops)?; // (t, inner)
         let x = match self.activation {
             Activation::GeluNew => x.gelu()?,
             Activation::Gelu => x.gelu_erf()?,
             Activation::Relu => x.relu()?,
             Activation::Silu => x.silu()?,
         };
-        self.c_proj.forward(&x)
+        self.c_proj.forward(&x, ops)
+    }
+
+    fn to(&self, gpu: &Gpu) -> Result<Self, ModelError> {
+        Ok(Self { c_fc: self.c_fc.to(gpu)?, c_proj: self.c_proj.to(gpu)?, ..*self })
     }
 }
 
@@ -389,21 +434,26 @@ impl Block {
         })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        mask: Option<&Tensor>,
-        layer: &Layer,
-        len: usize,
-    ) -> Result<Tensor, ModelError> {
-        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, mask, layer, len)?)?;
-        Ok((&x + self.mlp.forward(&self.ln_2.forward(&x)?)?)?)
+    fn forward(&self, x: &Tensor, layer: usize, spans: &[Span<'_>], ops: Ops) -> Result<Tensor, ModelError> {
+        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, layer, spans, ops)?)?;
+        Ok((&x + self.mlp.forward(&self.ln_2.forward(&x)?, ops)?)?)
+    }
+
+    fn to(&self, gpu: &Gpu, epsilon: f64) -> Result<Self, ModelError> {
+        let (ln_1, ln_2) = (norm_to(&self.ln_1, gpu, epsilon)?, norm_to(&self.ln_2, gpu, epsilon)?);
+        Ok(Self { ln_1, attn: self.attn.to(gpu)?, ln_2, mlp: self.mlp.to(gpu)? })
     }
 }
 
 fn layer_norm(config: &Config, vb: Scope<'_>) -> Result<LayerNorm, ModelError> {
     let shape = [config.n_embd];
     Ok(LayerNorm::new(vb.get(&shape, "weight")?, vb.get(&shape, "bias")?, config.layer_norm_epsilon))
+}
+
+fn norm_to(norm: &LayerNorm, gpu: &Gpu, epsilon: f64) -> Result<LayerNorm, ModelError> {
+    // One without a bias is made by nobody here.
+    let bias = norm.bias().map_or_else(|| norm.weight().zeros_like(), |bias| Ok(bias.clone()))?;
+    Ok(LayerNorm::new(gpu.take(norm.weight())?, gpu.take(&bias)?, epsilon))
 }
 
 /// A GPT-2 with its weights, ready to run. It does not change, so any number of
@@ -415,6 +465,7 @@ pub struct Gpt2 {
     blocks: Vec<Block>,
     ln_f: LayerNorm,
     head: Tensor, // (vocab, c)
+    ops: Ops,
 }
 
 impl Gpt2 {
@@ -454,7 +505,26 @@ impl Gpt2 {
         } else {
             weights.root().get(&[config.vocab_size, c], "lm_head.weight")?
         };
-        Ok(Self { config, wte, wpe, blocks, ln_f, head })
+        Ok(Self { config, wte, wpe, blocks, ln_f, head, ops: Ops::Single })
+    }
+
+    /// The same on a graphics card, in the numbers that it computes with.
+    ///
+    /// # Errors
+    /// If there is not enough memory on it.
+    pub fn to(&self, gpu: &Gpu) -> Result<Self, ModelError> {
+        let epsilon = self.config.layer_norm_epsilon;
+        let wte = gpu.take(&self.wte)?;
+        let head = if self.config.tie_word_embeddings { wte.clone() } else { gpu.take(&self.head)? };
+        Ok(Self {
+            config: self.config.clone(),
+            wte,
+            wpe: gpu.take(&self.wpe)?,
+            blocks: self.blocks.iter().map(|block| block.to(gpu, epsilon)).collect::<Result<_, _>>()?,
+            ln_f: norm_to(&self.ln_f, gpu, epsilon)?,
+            head,
+            ops: Ops::General,
+        })
     }
 
     /// The shape of the model.
@@ -464,8 +534,13 @@ impl Gpt2 {
 
     /// An empty cache with room for the whole window.
     pub fn cache(&self) -> Cache {
-        // PANIC: the configuration was checked, which bounds what is asked for.
-        Cache::new(&self.config).expect("a cache of a checked configuration can be made")
+        Cache { form: self.form(), layers: Arc::default(), len: 0 }
+    }
+
+    fn form(&self) -> Form {
+        let Config { n_layer: layers, n_head, n_positions, .. } = self.config;
+        let shape = (n_head, n_positions, self.config.head_width());
+        Form { layers, shape, location: self.wte.device().location(), dtype: self.wte.dtype() }
     }
 
     /// Appends `ids` to `cache` and returns the logits of the id to follow
@@ -475,23 +550,66 @@ impl Gpt2 {
     /// If there are no ids, one is outside of the vocabulary, or they exceed
     /// the window. The cache is then as it was.
     pub fn forward(&self, ids: &[u32], cache: &mut Cache) -> Result<Vec<f32>, ModelError> {
-        self.check_call(ids, cache)?;
-        let (t, len) = (ids.len(), cache.len);
-        let positions = self.wpe.narrow(0, len, t)?;
-        let mut x = (self.wte.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)? + positions)?; // (t, c)
-        let mask = causal_mask(t, len)?;
-        for (block, layer) in self.blocks.iter().zip(&cache.layers) {
-            x = block.forward(&x, mask.as_ref(), layer, len)?;
-        }
-        let last = self.ln_f.forward(&x.narrow(0, t - 1, 1)?)?; // (1, c)
-        let logits = single::head(&last, &self.head)?.squeeze(D::Minus2)?.to_vec1()?; // (vocab)
-        cache.len += t;
+        let mut logits = Vec::new();
+        let wanted = std::slice::from_ref(&(0..u32::MAX));
+        self.read_parts(&mut [Part { ids, cache, wanted, logits: &mut logits }])?;
         Ok(logits)
     }
 
+    /// As [`Network::read`](crate::Network::read). Our own operations take a sequence at
+    /// a time, a graphics card all of them together.
+    pub(crate) fn read_parts(&self, parts: &mut [Part<'_, Cache>]) -> Result<(), ModelError> {
+        parts.iter().try_for_each(|part| self.check_call(part.ids, part.cache))?;
+        let together = if self.ops == Ops::Single { 1 } else { parts.len().max(1) };
+        parts.chunks_mut(together).try_for_each(|parts| self.step(parts))
+    }
+
+    fn step(&self, parts: &mut [Part<'_, Cache>]) -> Result<(), ModelError> {
+        let device = self.wte.device();
+        parts.iter_mut().try_for_each(|part| part.cache.own(device))?;
+        let mut first = 0;
+        let spans = parts.iter().map(|part| {
+            let (t, len) = (part.ids.len(), part.cache.len);
+            let mask = causal_mask(t, len)?.map(|mask| mask.to_device(device)?.to_dtype(self.wte.dtype()));
+            first += t;
+            Ok(Span { first: first - t, t, len, mask: mask.transpose()?, layers: &part.cache.layers })
+        });
+        let spans = spans.collect::<Result<Vec<_>, ModelError>>()?;
+        let x = self.embed(parts)?;
+        let run = |x: Tensor, (layer, block): (usize, &Block)| block.forward(&x, layer, &spans, self.ops);
+        let x = self.blocks.iter().enumerate().try_fold(x, run)?;
+        let wanted = parts.iter().zip(&spans).filter(|(part, _)| !part.wanted.is_empty());
+        let last = wanted.map(|(_, span)| x.narrow(0, span.first + span.t - 1, 1));
+        let last = last.collect::<Result<Vec<_>, _>>()?;
+        let logits = if last.is_empty() { Vec::new() } else { self.logits(&Tensor::cat(&last, 0)?)? };
+        let wanted = parts.iter_mut().filter(|part| !part.wanted.is_empty());
+        wanted.zip(logits).for_each(|(part, logits)| *part.logits = logits);
+        parts.iter_mut().for_each(|part| part.cache.len += part.ids.len());
+        Ok(())
+    }
+
+    /// Ids and positions to vectors `(t, c)`.
+    fn embed(&self, parts: &[Part<'_, Cache>]) -> Result<Tensor, ModelError> {
+        let ids: Vec<u32> = parts.iter().flat_map(|part| part.ids.iter().copied()).collect();
+        let places = parts.iter().flat_map(|part| (part.cache.len..).take(part.ids.len()));
+        #[expect(clippy::cast_possible_truncation, reason = "a position is below 2^20")]
+        let places: Vec<u32> = places.map(|place| place as u32).collect();
+        let rows = |table: &Tensor, rows| table.index_select(&Tensor::new(rows, table.device())?, 0);
+        Ok((rows(&self.wte, ids.as_slice())? + rows(&self.wpe, places.as_slice())?)?)
+    }
+
+    /// The logits that follow the vectors `(n, c)` of some last ids.
+    fn logits(&self, last: &Tensor) -> Result<Vec<Vec<f32>>, ModelError> {
+        let last = self.ln_f.forward(last)?;
+        let logits = match self.ops {
+            Ops::Single => single::head(&last, &self.head)?,
+            Ops::General => last.matmul(&self.head.t()?)?,
+        }; // (n, vocab)
+        Ok(logits.to_dtype(DType::F32)?.to_vec2()?)
+    }
+
     pub(crate) fn check_call(&self, ids: &[u32], cache: &Cache) -> Result<(), ModelError> {
-        let shape = [self.config.n_head, self.config.n_positions, self.config.head_width()];
-        if cache.layers.len() != self.blocks.len() || cache.layers.iter().any(|l| l.keys.dims() != shape) {
+        if cache.form != self.form() {
             return Err(ModelError::ForeignCache);
         }
         self.config.check_ids(ids, cache.len)

@@ -2,13 +2,15 @@
 //! weights. This crate knows ids and never what they stand for.
 //!
 //! A [`Network`] reads ids and says which may follow. There are two: [`cpu::Cpu`] is
-//! made for playing along on the processor, [`Gpt2`] is candle's and what the other is
-//! held to. [`generate()`] continues a prompt in several takes, led by a [`Guide`].
+//! made for playing along on the processor, [`Gpt2`] is candle's: what the other is held
+//! to, and what runs on a graphics card ([`Gpu`]). A [`Decoder`] is either. [`generate()`] continues a prompt in several takes, led by a [`Guide`].
 
 pub mod cpu;
+mod decoder;
 mod error;
 mod generate;
 mod gpt2;
+mod gpu;
 mod math;
 mod network;
 mod prompt;
@@ -17,9 +19,11 @@ mod single;
 pub mod train;
 mod weights;
 
+pub use decoder::{Decoder, DecoderCache};
 pub use error::ModelError;
 pub use generate::{Ending, Guide, generate};
 pub use gpt2::{Activation, Cache, Config, Gpt2};
+pub use gpu::{Gpu, GpuKind};
 pub use network::{KvCache, Network, Part};
 pub use prompt::Prompt;
 pub use sampling::{Sampler, Sampling};

@@ -100,11 +100,7 @@ impl Network for Gpt2 {
     }
 
     async fn read(&self, parts: &mut [Part<'_, Cache>]) -> Result<(), ModelError> {
-        parts.iter().try_for_each(|part| self.check_call(part.ids, part.cache))?;
-        for part in parts {
-            *part.logits = self.forward(part.ids, part.cache)?;
-        }
-        Ok(())
+        self.read_parts(parts)
     }
 }
 

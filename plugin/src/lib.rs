@@ -80,10 +80,14 @@ impl Continuo {
     }
 }
 
+/// Whether this is the variant for NVIDIA's graphics cards. It does not load where their
+/// driver is not, so it is a plugin of its own and can stand beside the usual one.
+const CUDA: bool = cfg!(feature = "cuda");
+
 const STEREO: Option<NonZeroU32> = NonZeroU32::new(2);
 
 impl Plugin for Continuo {
-    const NAME: &'static str = "Continuo";
+    const NAME: &'static str = if CUDA { "Continuo CUDA" } else { "Continuo" };
     const VENDOR: &'static str = "Continuo";
     const URL: &'static str = "";
     const EMAIL: &'static str = "";
@@ -215,7 +219,7 @@ impl Splits {
 }
 
 impl ClapPlugin for Continuo {
-    const CLAP_ID: &'static str = "midi.continuo";
+    const CLAP_ID: &'static str = if CUDA { "midi.continuo.cuda" } else { "midi.continuo" };
     const CLAP_DESCRIPTION: Option<&'static str> = Some("Plays on from what you played, in time");
     const CLAP_MANUAL_URL: Option<&'static str> = None;
     const CLAP_SUPPORT_URL: Option<&'static str> = None;
@@ -223,7 +227,7 @@ impl ClapPlugin for Continuo {
 }
 
 impl Vst3Plugin for Continuo {
-    const VST3_CLASS_ID: [u8; 16] = *b"ContinuoMidiGpt2";
+    const VST3_CLASS_ID: [u8; 16] = *if CUDA { b"ContinuoMidiCuda" } else { b"ContinuoMidiGpt2" };
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Tools];
 }
 

@@ -85,6 +85,10 @@ pub struct Ask {
     pub top_k: usize,
     /// Sampling among the likeliest ids of this mass; 1 is all.
     pub top_p: f32,
+    /// Leaving out what is less likely than this share of the likeliest; 0 is nothing.
+    pub min_p: f32,
+    /// Never saying so many ids in a row twice; 0 is off.
+    pub no_repeat: usize,
     /// Seed; 0 asks for a new one.
     pub seed: u64,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use continuo_engine::DeviceChoice;
 use nice_plug::prelude::*;
 use parking_lot::RwLock;
 
@@ -78,6 +79,12 @@ pub struct ContinuoParams {
     /// Among which share of probability the model chooses; 1 is all.
     #[id = "top_p"]
     pub top_p: FloatParam,
+    /// What is less likely than this share of the likeliest is left out; 0 leaves out nothing.
+    #[id = "min_p"]
+    pub min_p: FloatParam,
+    /// So many ids in a row are never said twice; 0 lets them be.
+    #[id = "no_repeat"]
+    pub no_repeat: IntParam,
     /// The same seed gives the same answer to the same phrase; 0 is a new one each time.
     #[id = "seed"]
     pub seed: IntParam,
@@ -91,6 +98,9 @@ pub struct ContinuoParams {
     /// A model folder to use in place of the embedded model; empty for the latter.
     #[persist = "model_path"]
     pub model_path: RwLock<String>,
+    /// What the model shall run on. No parameter: loading takes too long to automate.
+    #[persist = "device"]
+    pub device: RwLock<DeviceChoice>,
 
     /// How often `trigger` and `clear` went on. Counted, because a host may switch
     /// them on and off again before the audio thread looks.
@@ -145,6 +155,17 @@ impl ContinuoParams {
                 .with_string_to_value(Arc::new(
                     |s| if is_word(s, "off") { Some(1.0) } else { finite(s, "") },
                 )),
+            min_p: FloatParam::new("Min p", 0.0, FloatRange::Linear { min: 0.0, max: 0.5 })
+                .with_step_size(0.01)
+                .with_value_to_string(Arc::new(
+                    |p| if p <= 0.0 { "Off".to_owned() } else { format!("{p:.2}") },
+                ))
+                .with_string_to_value(Arc::new(
+                    |s| if is_word(s, "off") { Some(0.0) } else { finite(s, "") },
+                )),
+            no_repeat: IntParam::new("No repeat", 0, IntRange::Linear { min: 0, max: 64 })
+                .with_value_to_string(Arc::new(|n| if n == 0 { "Off".to_owned() } else { n.to_string() }))
+                .with_string_to_value(Arc::new(|s| word_or(s, "off", 0))),
             seed: IntParam::new("Seed", 1, IntRange::Linear { min: 0, max: 9999 })
                 .with_value_to_string(Arc::new(|s| {
                     if s == 0 { "New each time".to_owned() } else { s.to_string() }
@@ -153,6 +174,7 @@ impl ContinuoParams {
             through: BoolParam::new("Pass through", true),
             saved: Saved::new(shared),
             model_path: RwLock::new(String::new()),
+            device: RwLock::default(),
             presses,
         }
     }
@@ -211,6 +233,30 @@ mod tests {
     }
 
     #[test]
+    fn what_old_projects_do_not_know_is_off() {
+        let params = ContinuoParams::new(Arc::default());
+        assert_eq!((params.min_p.value(), params.no_repeat.value()), (0.0, 0));
+        assert_eq!(*params.device.read(), DeviceChoice::Auto);
+    }
+
+    #[test]
+    fn the_device_is_kept_with_the_project_and_an_older_one_leaves_it() {
+        let params = ContinuoParams::new(Arc::default());
+        *params.device.write() = DeviceChoice::Cuda;
+        let mut kept = params.serialize_fields();
+        assert_eq!(kept.get("device").map(String::as_str), Some("\"cuda\""));
+        let other = ContinuoParams::new(Arc::default());
+        other.deserialize_fields(&kept);
+        assert_eq!(*other.device.read(), DeviceChoice::Cuda);
+        kept.insert("device".to_owned(), "\"abacus\"".to_owned());
+        other.deserialize_fields(&kept);
+        assert_eq!(*other.device.read(), DeviceChoice::Cuda);
+        kept.remove("device");
+        other.deserialize_fields(&kept);
+        assert_eq!(*other.device.read(), DeviceChoice::Cuda);
+    }
+
+    #[test]
     fn values_read_back_as_they_are_written() {
         let params = ContinuoParams::new(Arc::default());
         for normalized in [0.0, 0.004, 0.5, 1.0] {
@@ -218,6 +264,8 @@ mod tests {
                 (params.top_k.normalized_value_to_string(normalized, true), params.top_k.name()),
                 (params.seed.normalized_value_to_string(normalized, true), params.seed.name()),
                 (params.top_p.normalized_value_to_string(normalized, true), params.top_p.name()),
+                (params.min_p.normalized_value_to_string(normalized, true), params.min_p.name()),
+                (params.no_repeat.normalized_value_to_string(normalized, true), params.no_repeat.name()),
                 (params.bars.normalized_value_to_string(normalized, true), params.bars.name()),
                 (params.pause.normalized_value_to_string(normalized, true), params.pause.name()),
             ] {
@@ -225,6 +273,8 @@ mod tests {
                     "Top k" => params.top_k.string_to_normalized_value(&value),
                     "Seed" => params.seed.string_to_normalized_value(&value),
                     "Top p" => params.top_p.string_to_normalized_value(&value),
+                    "Min p" => params.min_p.string_to_normalized_value(&value),
+                    "No repeat" => params.no_repeat.string_to_normalized_value(&value),
                     "Length" => params.bars.string_to_normalized_value(&value),
                     _ => params.pause.string_to_normalized_value(&value),
                 };

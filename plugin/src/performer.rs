@@ -58,6 +58,10 @@ pub struct Settings {
     pub top_k: usize,
     /// Probability mass sampled among.
     pub top_p: f32,
+    /// What is less likely than this share of the likeliest is left out; 0 is nothing.
+    pub min_p: f32,
+    /// How many ids in a row are never said twice; 0 is off.
+    pub no_repeat: usize,
     /// Seed; 0 is a new one.
     pub seed: u64,
     /// Whether the player's events are passed on.
@@ -80,6 +84,8 @@ impl Settings {
             temperature: params.temperature.value(),
             top_k: number::to_usize(params.top_k.value()),
             top_p: params.top_p.value(),
+            min_p: params.min_p.value(),
+            no_repeat: number::to_usize(params.no_repeat.value()),
             seed: u64::from(params.seed.value().unsigned_abs()),
             through: params.through.value(),
         }
@@ -229,6 +235,8 @@ impl Performer {
             temperature: settings.temperature,
             top_k: settings.top_k,
             top_p: settings.top_p,
+            min_p: settings.min_p,
+            no_repeat: settings.no_repeat,
             seed: settings.seed,
         };
         (ask, grid)

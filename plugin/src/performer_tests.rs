@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use continuo_engine::worker::{Composer, Worker};
-use continuo_engine::{BeatNote, Ending, Instrument, Request, TakeEvent};
+use continuo_engine::worker::{Composer, ModelState, Ready, Worker};
+use continuo_engine::{BeatNote, DeviceChoice, Ending, Instrument, Request, TakeEvent};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 
@@ -102,7 +102,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self::with(|responder| Worker::spawn_with(responder, |_| Ok(Metronome::default())).unwrap())
+        Self::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Metronome::default())).unwrap())
     }
 
     fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
@@ -384,7 +384,7 @@ fn a_saved_session_plays_the_same_without_a_model() {
     rig.run_to(9.0, 512);
     let saved = nice_plug::params::persist::PersistentField::map(&rig.params.saved, Clone::clone);
 
-    let load = |_: &_| Err::<Metronome, _>("no such model".to_owned());
+    let load = |_: &_, _| Err::<Metronome, _>("no such model".to_owned());
     let mut other = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
     other.params.saved.load(saved.clone()).unwrap();
     other.run_to(9.0, 512);
@@ -422,7 +422,7 @@ fn a_newer_answer_overtakes_an_older_one() {
 fn an_offline_host_is_not_kept_waiting_by_a_thread_that_is_gone() {
     let mut rig = Rig::with(|responder| {
         drop(responder);
-        Worker::spawn_with(Idle, |_| Ok(Metronome::default())).unwrap()
+        Worker::spawn_with(Idle, |_, _| Ok(Metronome::default())).unwrap()
     });
     rig.play(0.0, 1.0, 60);
     rig.trigger();
@@ -434,7 +434,7 @@ fn an_offline_host_is_not_kept_waiting_by_a_thread_that_is_gone() {
 fn what_is_played_is_read_ahead() {
     let read = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&read);
-    let load = move |_: &_| Ok(Metronome { read: Arc::clone(&shared) });
+    let load = move |_: &_, _| Ok(Metronome { read: Arc::clone(&shared) });
     let mut rig = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
     for (start, key) in [(0.0, 60), (1.0, 62), (2.0, 64)] {
         rig.play(start, 0.9, key);
@@ -452,6 +452,65 @@ fn what_is_played_is_read_ahead() {
         "{read:?}"
     );
     assert_eq!(rig.ons().iter().filter(|(_, key)| *key == 72).count(), 4, "and the answer is as ever");
+}
+
+/// Says what it was asked with in place of answering.
+struct Parrot;
+
+impl Composer for Parrot {
+    type Reading = ();
+
+    fn reading(&self) {}
+
+    fn read_ahead(&self, _: &Request, (): &mut (), _: &(dyn Fn() -> bool + Sync)) {}
+
+    fn name(&self) -> &str {
+        "parrot"
+    }
+
+    fn device(&self) -> &str {
+        "a perch"
+    }
+
+    fn compose(
+        &self,
+        request: &Request,
+        (): &mut (),
+        _: &(dyn Fn() -> bool + Sync),
+        _: &mut (dyn FnMut(TakeEvent) + Send),
+    ) -> Result<Ending, String> {
+        let sampling = &request.sampling;
+        Err(format!("{} {}", sampling.min_p, sampling.no_repeat))
+    }
+}
+
+#[test]
+fn what_is_set_is_asked_with_and_kept_with_the_answer() {
+    let mut rig = Rig::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Parrot)).unwrap());
+    (rig.settings.min_p, rig.settings.no_repeat) = (0.25, 12);
+    rig.play(0.0, 1.0, 60);
+    rig.run_to(2.0, 512);
+    rig.trigger();
+    rig.run_to(8.0, 512);
+    assert_eq!(rig.status.lock().error.as_deref(), Some("0.25 12"));
+    let answer = rig.params.saved.placed().answer.unwrap();
+    assert_eq!((answer.min_p, answer.no_repeat), (0.25, 12));
+}
+
+#[test]
+fn another_device_loads_the_model_anew_and_is_shown() {
+    let load = |_: &_, device: DeviceChoice| match device {
+        DeviceChoice::Cpu => Ok(Parrot),
+        other => Err(other.name().to_owned()),
+    };
+    let rig = Rig::with(|responder| Worker::spawn_with(responder, load).unwrap());
+    let is = |rig: &Rig, state: &ModelState| rig.status.lock().model.as_ref() == Some(state);
+    rig.settle(|rig| is(rig, &ModelState::Failed("auto".to_owned())));
+    *rig.params.device.write() = DeviceChoice::Cpu;
+    let (name, device) = ("parrot".to_owned(), "a perch".to_owned());
+    rig.settle(|rig| {
+        is(rig, &ModelState::Ready(Ready { name: name.clone(), device: device.clone(), fallback: None }))
+    });
 }
 
 struct Idle;

@@ -225,6 +225,8 @@ mod tests {
             temperature: 1.0,
             top_k: 0,
             top_p: 1.0,
+            min_p: 0.0,
+            no_repeat: 0,
             seed: 1,
         }
     }

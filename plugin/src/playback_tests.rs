@@ -116,6 +116,8 @@ fn ask(id: AnswerId, at: f64, start: f64, takes: usize, span: &Span) -> Ask {
         temperature: 1.0,
         top_k: 0,
         top_p: 1.0,
+        min_p: 0.0,
+        no_repeat: 0,
         seed: 1,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use continuo_engine::worker::{Client, ModelState, Source};
-use continuo_engine::{BeatNote, Ending, Limits, Pace, Request, Sampling, TakeEvent};
+use continuo_engine::{BeatNote, DeviceChoice, Ending, Limits, Pace, Request, Sampling, TakeEvent};
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
@@ -196,6 +196,8 @@ impl Responder {
             temperature: ask.temperature,
             top_k: ask.top_k,
             top_p: ask.top_p,
+            min_p: ask.min_p,
+            no_repeat: ask.no_repeat,
             model: self.model_name(),
             takes: vec![Vec::new(); takes],
         };
@@ -214,7 +216,7 @@ impl Responder {
 
     fn model_name(&self) -> String {
         match &self.view.status.lock().model {
-            Some(ModelState::Ready(name)) => name.clone(),
+            Some(ModelState::Ready(ready)) => ready.name.clone(),
             _ => String::new(),
         }
     }
@@ -243,10 +245,19 @@ impl Client for Responder {
         self.params.model_folder().map_or(Source::Embedded, Source::Folder)
     }
 
+    fn device(&mut self) -> DeviceChoice {
+        *self.params.device.read()
+    }
+
     fn model(&mut self, state: ModelState) {
         match &state {
             ModelState::Failed(error) => nice_error!("The model cannot be used: {error}"),
-            ModelState::Ready(name) => nice_log!("Answering with {name}"),
+            ModelState::Ready(ready) => {
+                nice_log!("Answering with {} on {}", ready.name, ready.device);
+                if let Some(reason) = &ready.fallback {
+                    nice_error!("The model runs on the processor: {reason}");
+                }
+            }
             ModelState::Loading => {}
         }
         self.view.status.lock().model = Some(state);
@@ -308,8 +319,8 @@ impl Client for Responder {
 }
 
 fn sampling(ask: &Ask, seed: u64) -> Sampling {
-    let (temperature, top_k, top_p) = (ask.temperature, ask.top_k, ask.top_p);
-    Sampling { temperature, top_k, top_p, seed, ..Sampling::default() }
+    let Ask { temperature, top_k, top_p, min_p, no_repeat, .. } = *ask;
+    Sampling { temperature, top_k, top_p, min_p, no_repeat, seed }
 }
 
 /// When an answer sounds that was asked for at a moment.

@@ -48,6 +48,12 @@ pub struct Answer {
     pub top_k: usize,
     /// Probability mass sampled among.
     pub top_p: f32,
+    /// The share of the likeliest below which ids were left out; 0 is none, as in old states.
+    #[serde(default)]
+    pub min_p: f32,
+    /// How many ids in a row were not to be said twice; 0 is off, as in old states.
+    #[serde(default)]
+    pub no_repeat: usize,
     /// The model's name.
     pub model: String,
     /// The notes of each take.
@@ -216,6 +222,16 @@ mod tests {
         loaded.set(json);
         assert_eq!(loaded.placed(), session());
         assert_eq!(loaded.shared.loads(), 1);
+    }
+
+    #[test]
+    fn an_older_state_was_made_without_what_it_does_not_name() {
+        let mut value = saved(session()).map(Clone::clone);
+        let answer = value["answer"].as_object_mut().unwrap();
+        assert!(answer.remove("min_p").is_some() && answer.remove("no_repeat").is_some());
+        let loaded = Saved::default();
+        loaded.load(value).unwrap();
+        assert_eq!(loaded.placed(), session());
     }
 
     #[test]

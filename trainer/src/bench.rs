@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use continuo_codec::{EncodingError, Event, IdSet, Stream};
+use continuo_engine::DeviceChoice;
 use continuo_model::cpu::{Cpu, Precision};
-use continuo_model::{Guide, Network as _, Prompt, Sampling, generate};
+use continuo_model::{Decoder, Gpu, GpuKind, Guide, Network as _, Prompt, Sampling, generate};
 use serde_json::json;
 
 use crate::Outcome;
+use crate::device::{DeviceArgs, DeviceName};
 use crate::encodings::EncodingName;
 
 /// What `continuo bench` can be told.
@@ -44,9 +46,12 @@ pub struct DecodeArgs {
     /// A model folder (config.json, model.safetensors)
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// How weights are kept
-    #[arg(long, value_enum, default_value_t = PrecisionName::Int8)]
-    pub precision: PrecisionName,
+    /// What the model runs on.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// How the processor keeps weights [default: int8]; a graphics card keeps them as f16
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionName>,
     /// How many answers at once, 1 to 8
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub takes: u8,
@@ -56,7 +61,7 @@ pub struct DecodeArgs {
     /// How many ids each answer has, 2 or more
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..))]
     pub tokens: u32,
-    /// How many threads, 1 to 64; 2 where there are as many cores
+    /// How many threads of the processor, 1 to 64; 2 where there are as many cores
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
     /// Choose as this encoding allows
@@ -92,10 +97,7 @@ impl From<PrecisionName> for Precision {
 pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let BenchCommand::Decode(args) = &args.command;
     let begin = Instant::now();
-    let mut model = Cpu::open(&args.model, args.precision.into())?;
-    if let Some(threads) = args.threads {
-        model = model.with_threads(threads.into());
-    }
+    let model = open(args)?;
     let loading = begin.elapsed();
     let prompt = prompt(args, &model)?;
     // Once for nothing: memory is touched, and the processor awake.
@@ -104,12 +106,41 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     for _ in 1..ROUNDS {
         times = times.fastest(measure(args, &model, &prompt, args.tokens)?);
     }
-    tell(args, loading, prompt.len(), &times);
+    tell(args, &model, loading, prompt.len(), &times);
     Ok(Outcome::Done)
 }
 
+/// The model where it is wanted.
+fn open(args: &DecodeArgs) -> anyhow::Result<Decoder> {
+    let mut choice = DeviceChoice::from(args.device.device);
+    if args.precision.is_some() || args.threads.is_some() {
+        match args.device.device {
+            DeviceName::Auto | DeviceName::Cpu => choice = DeviceChoice::Cpu,
+            DeviceName::Cuda | DeviceName::Metal => bail!(
+                "--precision and --threads are about the processor; leave them out, or use --device cpu"
+            ),
+        }
+    }
+    let (model, refused) = choice.open(GpuKind::is_built, |gpu| match gpu {
+        None => Ok(Decoder::Cpu(on_processor(args)?)),
+        Some(kind) => Decoder::open(&args.model, Some(Gpu::open(kind)?)).map_err(anyhow::Error::from),
+    })?;
+    if let Some(reason) = refused {
+        eprintln!("note: the model runs on the processor: {reason}");
+    }
+    Ok(model)
+}
+
+fn on_processor(args: &DecodeArgs) -> anyhow::Result<Cpu> {
+    let model = Cpu::open(&args.model, args.precision.map_or_else(Precision::default, Precision::from))?;
+    Ok(match args.threads {
+        Some(threads) => model.with_threads(threads.into()),
+        None => model,
+    })
+}
+
 /// Ids that stand for nothing, as many as are asked for and can be.
-fn prompt(args: &DecodeArgs, model: &Cpu) -> anyhow::Result<Vec<u32>> {
+fn prompt(args: &DecodeArgs, model: &Decoder) -> anyhow::Result<Vec<u32>> {
     let window = u32::try_from(model.config().n_positions).unwrap_or(u32::MAX);
     let left = window.saturating_sub(args.tokens);
     let length = args.prompt.unwrap_or(left.min(512));
@@ -156,7 +187,7 @@ impl Times {
     }
 }
 
-fn measure(args: &DecodeArgs, model: &Cpu, prompt: &[u32], tokens: u32) -> anyhow::Result<Times> {
+fn measure(args: &DecodeArgs, model: &Decoder, prompt: &[u32], tokens: u32) -> anyhow::Result<Times> {
     // The likeliest where all are allowed, as others measure; else as they come, or a
     // model that never learned would say the same for ever.
     let temperature = if args.encoding.is_some() { 1.0 } else { 0.0 };
@@ -179,7 +210,7 @@ fn measure(args: &DecodeArgs, model: &Cpu, prompt: &[u32], tokens: u32) -> anyho
     })
 }
 
-fn vocabulary(model: &Cpu) -> u32 {
+fn vocabulary(model: &Decoder) -> u32 {
     u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX)
 }
 
@@ -200,7 +231,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(args: &DecodeArgs, model: &Cpu, tokens: u32) -> Self {
+    fn new(args: &DecodeArgs, model: &Decoder, tokens: u32) -> Self {
         Self {
             vocabulary: vocabulary(model),
             encoding: args.encoding,
@@ -259,7 +290,7 @@ impl Guide for Watch {
     }
 }
 
-fn tell(args: &DecodeArgs, loading: Duration, prompt: usize, times: &Times) {
+fn tell(args: &DecodeArgs, model: &Decoder, loading: Duration, prompt: usize, times: &Times) {
     let millis = |time: Duration| 1000.0 * time.as_secs_f64();
     let prefill = (prompt - 1) as f64 / times.prefill.as_secs_f64();
     let decoded = f64::from(args.tokens - 1) * f64::from(args.takes);
@@ -267,6 +298,7 @@ fn tell(args: &DecodeArgs, loading: Duration, prompt: usize, times: &Times) {
     let peak = peak_memory();
     if args.json {
         let figures = json!({
+            "device": model.device(),
             "prefill_tokens_per_second": prefill,
             "decode_tokens_per_second": decode,
             "first_token_ms": millis(times.first),
@@ -278,10 +310,12 @@ fn tell(args: &DecodeArgs, loading: Duration, prompt: usize, times: &Times) {
         return;
     }
     let mut said = format!(
-        "loading           {:8.1} ms\n\
+        "on                {}\n\
+         loading           {:8.1} ms\n\
          reading a prompt  {prefill:8.1} ids a second\n\
          answering         {decode:8.1} ids a second, all {} together\n\
          first id          {:8.1} ms after the prompt\n",
+        model.device(),
         millis(loading),
         args.takes,
         millis(times.first),

@@ -6,11 +6,13 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use continuo_codec::midi::{self, Track};
 use continuo_codec::{Note, Score};
+use continuo_engine::worker::Source;
 use continuo_engine::{BeatNote, Engine, Request, Sampling, TakeEvent, Window};
 use serde_json::json;
 
 use crate::Outcome;
 use crate::bars;
+use crate::device::DeviceArgs;
 use crate::files;
 use crate::interrupt;
 use crate::limits::LimitArgs;
@@ -74,6 +76,9 @@ pub struct GenerateArgs {
     /// A model folder in place of the built-in model
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// What the model runs on.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Leave the phrase out of the file
     #[arg(long)]
     pub answer_only: bool,
@@ -107,10 +112,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
     let sampling = sampling(args)?;
     let window = window(&phrase, args)?;
     let limits = args.limits.limits(&phrase, window)?;
-    let engine = match &args.model {
-        Some(folder) => Engine::open(folder)?,
-        None => Engine::embedded()?,
-    };
+    let engine = open(args)?;
     let request = Request { phrase, window, takes: usize::from(args.takes), sampling, limits, pace: None };
     let Some(takes) = answer(&engine, &request)? else {
         eprintln!("interrupted; nothing was written");
@@ -119,6 +121,15 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
     files::write(&args.output, &write(&request.phrase, &takes, args))?;
     tell(args, &engine, &request, &takes);
     Ok(Outcome::Done)
+}
+
+fn open(args: &GenerateArgs) -> anyhow::Result<Engine> {
+    let source = args.model.clone().map_or(Source::Embedded, Source::Folder);
+    let engine = Engine::load(&source, args.device.device.into())?;
+    if let Some(reason) = engine.fallback() {
+        eprintln!("note: the model runs on the processor: {reason}");
+    }
+    Ok(engine)
 }
 
 fn read_phrase(args: &GenerateArgs) -> anyhow::Result<Score> {
@@ -245,7 +256,7 @@ fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<Be
     if args.json {
         let Sampling { temperature, top_k, top_p, min_p, no_repeat, seed } = request.sampling;
         let about = json!({
-            "output": args.output, "model": engine.name(), "seed": seed,
+            "output": args.output, "model": engine.name(), "device": engine.device(), "seed": seed,
             "temperature": crate::shortest(temperature), "top_k": top_k, "top_p": crate::shortest(top_p),
             "min_p": crate::shortest(min_p), "no_repeat": no_repeat,
             "from_beat": request.window.from, "until_beat": request.window.until,
@@ -256,13 +267,14 @@ fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<Be
     }
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
     eprintln!(
-        "{}: {} {} from beat {} on, {} notes (seed {}, {})",
+        "{}: {} {} from beat {} on, {} notes (seed {}, {}, {})",
         args.output.display(),
         args.bars,
         if args.bars == 1 { "bar" } else { "bars" },
         request.window.from,
         counts.join(" + "),
         args.seed,
-        engine.name()
+        engine.name(),
+        engine.device()
     );
 }

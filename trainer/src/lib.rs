@@ -10,6 +10,7 @@
 //! - [`limits`]: what an answer is held to, as it is typed.
 //! - [`mod@bench`]: `bench decode`, how fast this machine answers.
 //! - [`model`]: `model info`.
+//! - [`device`]: what a model runs on, as it is typed.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
 //! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.
 #![forbid(unsafe_code)]
@@ -18,6 +19,8 @@ pub mod bars;
 pub mod bench;
 pub mod cli;
 pub mod convert;
+
+pub mod device;
 pub mod encodings;
 pub mod files;
 pub mod generate;

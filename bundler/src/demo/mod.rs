@@ -9,6 +9,7 @@ mod session;
 
 use crate::build::Profile;
 use crate::bundle;
+use crate::layout::Variant;
 use crate::preflight::{self, Need};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
@@ -122,7 +123,7 @@ fn plugin(args: &Args, workspace: &Workspace) -> Result<PathBuf> {
         return continuo_tests::locate::bundle().context("leave out --no-build to have it built");
     }
     preflight::check(Need::Plugin)?;
-    Ok(bundle::plugins(workspace, Profile::Release, &[])?.clap)
+    Ok(bundle::plugins(workspace, Variant::Usual, Profile::Release, &[])?.clap)
 }
 
 fn write(args: &Args, phrase: &Phrase, session: &Session) -> Result<[PathBuf; 2]> {

@@ -3,6 +3,9 @@
 //! All give the same whole numbers for a block; these are put together in f32, in an
 //! order that may differ in the last bit from one kind to another.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected;
+
 use super::cache::SHEET;
 use super::matrix::Bytes;
 use super::pack::{BLOCK, LANES, Line, QUADS, widen};
@@ -12,6 +15,8 @@ use crate::math;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 /// Which instructions are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,12 @@ pub enum Isa {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// NEON with dot products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
+    /// NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// What every processor has, and the compiler makes of it.
     Plain,
 }
@@ -41,6 +52,13 @@ impl Isa {
             found.extend(has_512.then_some(Self::Avx512));
             found.extend(has_2.then_some(Self::Avx2));
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let has_neon = is_aarch64_feature_detected!("neon");
+            let has_dot = has_neon && is_aarch64_feature_detected!("dotprod");
+            found.extend(has_dot.then_some(Self::NeonDot));
+            found.extend(has_neon.then_some(Self::Neon));
+        }
         found.push(Self::Plain);
         found
     }
@@ -49,6 +67,22 @@ impl Isa {
     #[must_use]
     pub fn best() -> Self {
         Self::available().first().copied().unwrap_or(Self::Plain)
+    }
+}
+
+impl std::fmt::Display for Isa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => "NEON with dot products",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+            Self::Plain => "no special instructions",
+        })
     }
 }
 
@@ -114,6 +148,12 @@ impl Part<'_> {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { avx2::panel::<N>(self, tiles) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => unsafe { neon::Dot::panel::<N>(self, tiles) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { neon::Usual::panel::<N>(self, tiles) },
             Isa::Plain => plain_panel::<N>(self, tiles),
         }
     }
@@ -159,6 +199,12 @@ pub(super) fn row(isa: Isa, lines: &[Line], scales: &[u16], x: &Bytes, token: us
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { avx2::row(&part) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot => unsafe { neon::Dot::row(&part) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => unsafe { neon::Usual::row(&part) },
         Isa::Plain => plain_row(&part),
     }
 }
@@ -195,6 +241,12 @@ pub(super) fn scores(isa: Isa, keys: &[Line], query: &[i8], products: &mut [i32;
         // SAFETY: an `Isa` is one that this processor has.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { avx512::scores(low, high, query, products) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot => unsafe { neon::Dot::scores(low, high, query, products) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => unsafe { neon::Usual::scores(low, high, query, products) },
         _ => {
             let (first, second) = products.split_at_mut(SHEET / 2);
             for (keys, products) in [(low, first), (high, second)] {
@@ -224,6 +276,12 @@ pub(super) fn gather(isa: Isa, values: &[Line], weights: &[i8; SHEET], sums: &mu
             // SAFETY: an `Isa` is one that this processor has.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { avx512::gather(lines, weights, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => unsafe { neon::Dot::gather(lines, weights, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { neon::Usual::gather(lines, weights, sums) },
             _ => plain_gather(lines, weights, sums),
         }
     }
@@ -247,4 +305,79 @@ fn plain_gather(lines: &[Line], weights: &[i8; SHEET], sums: &mut [i32; LANES]) 
 #[inline(always)]
 pub(super) fn whole(sum: i32) -> f32 {
     sum as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look like none in particular, -127 to 127.
+    struct Bytewise(u32);
+
+    impl Bytewise {
+        fn next(&mut self) -> i8 {
+            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            i8::try_from(i64::from((self.0 >> 16) % 255) - 127).unwrap_or(0)
+        }
+
+        fn lines(&mut self, count: usize) -> Vec<Line> {
+            (0..count).map(|_| Line(std::array::from_fn(|_| self.next().cast_unsigned() ^ 0x80))).collect()
+        }
+
+        fn values(&mut self, count: usize) -> Vec<i8> {
+            (0..count).map(|_| self.next()).collect()
+        }
+
+        /// With scales of 1, so that all products are whole.
+        fn bytes(&mut self, tokens: usize, blocks: usize) -> Bytes {
+            let values = self.values(tokens * blocks * BLOCK);
+            let sum = |block: &[i8]| -128 * block.iter().map(|&byte| i32::from(byte)).sum::<i32>();
+            let sums = values.chunks_exact(BLOCK).map(sum).collect();
+            Bytes { blocks, values, scales: vec![1.0; tokens * blocks], sums }
+        }
+    }
+
+    /// 1 in bfloat16.
+    const ONE: u16 = 0x3f80;
+
+    #[test]
+    fn all_kinds_give_the_same_whole_numbers() {
+        let mut random = Bytewise(1);
+        for blocks in 1..4 {
+            for tokens in [1, 2, 3, 4, 5, 8, 13] {
+                let (lines, x) = (random.lines(blocks * QUADS), random.bytes(tokens, blocks));
+                let scales = vec![[ONE; LANES]; blocks];
+                let panels = |isa| {
+                    let mut tiles = vec![[0.0; LANES]; tokens];
+                    panel(isa, &lines, &scales, &x, &mut tiles);
+                    tiles
+                };
+                let rows = |isa| row(isa, &lines[..blocks], &vec![ONE; blocks], &x, tokens - 1);
+                for isa in Isa::available() {
+                    assert_eq!(panels(isa), panels(Isa::Plain), "{isa}");
+                    assert_eq!(rows(isa), rows(Isa::Plain), "{isa}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_kinds_look_back_alike() {
+        let mut random = Bytewise(2);
+        for width in [4, 12, 64] {
+            let (keys, query) = (random.lines(width / 2), random.values(width));
+            let too_much: i32 = query.iter().map(|&q| -128 * i32::from(q)).sum();
+            let (values, groups) = (random.lines(SHEET / 4 * 2), 2 * LANES);
+            let weights: [i8; SHEET] = std::array::from_fn(|_| random.next().max(0));
+            let looks = |isa| {
+                let (mut products, mut sums) = ([too_much; SHEET], vec![0; groups]);
+                scores(isa, &keys, &query, &mut products);
+                gather(isa, &values, &weights, &mut sums);
+                (products, sums)
+            };
+            for isa in Isa::available() {
+                assert_eq!(looks(isa), looks(Isa::Plain), "{isa}");
+            }
+        }
+    }
 }

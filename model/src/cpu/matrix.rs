@@ -22,6 +22,15 @@ pub enum Precision {
     F32,
 }
 
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Int8 => "int8",
+            Self::F32 => "f32",
+        })
+    }
+}
+
 /// A matrix that is read as a whole.
 pub(super) enum Matrix {
     Int8(Panels),

@@ -125,6 +125,12 @@ impl Cpu {
         self.precision
     }
 
+    /// The instructions it runs with.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     fn check(&self, part: &Part<'_, CpuCache>) -> Result<(), ModelError> {
         if part.cache.shape() != Shape::of(&self.config, self.precision) {
             return Err(ModelError::ForeignCache);

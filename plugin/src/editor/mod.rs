@@ -8,6 +8,7 @@ mod widgets;
 use std::sync::Arc;
 use std::time::Duration;
 
+use continuo_engine::DeviceChoice;
 use continuo_engine::worker::ModelState;
 use egui::{Align, Color32, Frame, Layout, Margin, RichText, TextEdit, Ui, vec2};
 use nice_plug::context::gui::GuiContext;
@@ -29,9 +30,11 @@ use crate::state::Session;
 pub type ContinuoEditor = EguiEditor<Window>;
 
 /// The window's size at first, and the least it can have.
-const SIZE: (f32, f32) = (760.0, 450.0);
+const SIZE: (f32, f32) = (840.0, 450.0);
 /// The room below the roll.
 const CONTROLS: f32 = 160.0;
+/// The width of the choice of what the model runs on.
+const DEVICE: f32 = 118.0;
 /// Between two pictures.
 const FRAME_TIME: Duration = Duration::from_millis(33);
 
@@ -151,7 +154,13 @@ impl Window {
                     if answer.again > 0 { format!(", again {}", answer.again) } else { String::new() };
                 (theme::GOOD, format!("Answered (seed {}{again})", answer.seed))
             }
-            None => (theme::GOOD, "Ready: play a phrase".to_owned()),
+            None => match &status.model {
+                Some(ModelState::Ready(ready)) if ready.fallback.is_some() => {
+                    let why = ready.fallback.as_deref().unwrap_or_default();
+                    (theme::ANSWER, format!("Ready, on the processor: {why}"))
+                }
+                _ => (theme::GOOD, "Ready: play a phrase".to_owned()),
+            },
         }
     }
 
@@ -178,11 +187,13 @@ impl Window {
     }
 
     fn model(&mut self, ui: &mut Ui) {
-        let name = match &self.status.lock().model {
-            Some(ModelState::Ready(name)) => name.clone(),
-            _ => "none".to_owned(),
+        let (name, device, fallback) = match &self.status.lock().model {
+            Some(ModelState::Ready(ready)) => {
+                (ready.name.clone(), ready.device.clone(), ready.fallback.clone())
+            }
+            _ => ("none".to_owned(), String::new(), None),
         };
-        let width = ui.available_width().min(260.0);
+        let width = (ui.available_width() - DEVICE - ui.spacing().item_spacing.x).clamp(60.0, 260.0);
         ui.scope(|ui| {
             ui.set_max_width(width);
             widgets::captioned(ui, &format!("Model: {name}"), |ui| {
@@ -199,6 +210,30 @@ impl Window {
                 }
             });
         });
+        self.device(ui, &device, fallback.as_deref());
+    }
+
+    /// What the model runs on: above as it is, below as it is wanted.
+    fn device(&self, ui: &mut Ui, device: &str, fallback: Option<&str>) {
+        let mut wanted = *self.params.device.read();
+        let before = wanted;
+        ui.scope(|ui| {
+            ui.set_max_width(DEVICE);
+            widgets::captioned(ui, device, |ui| {
+                let combo = egui::ComboBox::from_id_salt("device").selected_text(device_name(wanted));
+                let shown = combo.width(DEVICE).show_ui(ui, |ui| {
+                    let there = |choice: &DeviceChoice| choice.is_built() || *choice == before;
+                    for choice in DeviceChoice::ALL.into_iter().filter(there) {
+                        ui.selectable_value(&mut wanted, choice, device_name(choice));
+                    }
+                });
+                let help = "What the model runs on; the same seed may give other notes on another";
+                shown.response.on_hover_text(fallback.unwrap_or(help));
+            });
+        });
+        if wanted != before {
+            *self.params.device.write() = wanted;
+        }
     }
 
     fn shape(&mut self, ui: &mut Ui, setter: &ParamSetter<'_>) {
@@ -227,17 +262,31 @@ impl Window {
         let (params, typing) = (&self.params, &mut self.typing);
         ui.horizontal(|ui| {
             let help = "Low is cautious, high is daring";
-            widgets::number(ui, typing, setter, &params.temperature, 110.0, help);
+            widgets::number(ui, typing, setter, &params.temperature, 96.0, help);
             let help = "Chooses among so many of the likeliest continuations";
-            widgets::number(ui, typing, setter, &params.top_k, 92.0, help);
+            widgets::number(ui, typing, setter, &params.top_k, 78.0, help);
             let help = "Chooses among the likeliest continuations of so much probability";
-            widgets::number(ui, typing, setter, &params.top_p, 92.0, help);
+            widgets::number(ui, typing, setter, &params.top_p, 78.0, help);
+            let help = "Leaves out what is less likely than this share of the likeliest";
+            widgets::number(ui, typing, setter, &params.min_p, 78.0, help);
+            let help = "Never says so many ids in a row twice; a note has about 3, 13 in text";
+            widgets::number(ui, typing, setter, &params.no_repeat, 84.0, help);
             let help = "The same seed gives the same answers to the same phrase";
             widgets::number(ui, typing, setter, &params.seed, 120.0, help);
             ui.add_space(10.0);
             widgets::toggle(ui, setter, &params.through, "Whether what you play is heard");
             widgets::toggle(ui, setter, &params.bypass, "Everything through, nothing answered");
         });
+    }
+}
+
+/// A choice as it is shown.
+const fn device_name(choice: DeviceChoice) -> &'static str {
+    match choice {
+        DeviceChoice::Auto => "Automatic",
+        DeviceChoice::Cpu => "Processor",
+        DeviceChoice::Cuda => "CUDA",
+        DeviceChoice::Metal => "Metal",
     }
 }
 
@@ -258,4 +307,32 @@ fn takes(ui: &mut Ui, params: &ContinuoParams, setter: &ParamSetter<'_>, session
             setter.end_set_parameter(&params.take);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use continuo_engine::worker::Ready;
+
+    use super::*;
+
+    #[test]
+    fn why_the_model_is_not_where_it_was_wanted_is_said() {
+        let shared = Arc::<Shared>::default();
+        let window = Window {
+            params: Arc::new(ContinuoParams::new(Arc::clone(&shared))),
+            shared,
+            status: Arc::default(),
+            gui: None,
+            typing: widgets::Typing::default(),
+            folder: String::new(),
+        };
+        let mut ready = Ready { fallback: Some("no card".to_owned()), ..Ready::default() };
+        let says = |ready: &Ready| {
+            let status = Status { model: Some(ModelState::Ready(ready.clone())), ..Status::default() };
+            window.words(&status, &Session::default()).1
+        };
+        assert_eq!(says(&ready), "Ready, on the processor: no card");
+        ready.fallback = None;
+        assert_eq!(says(&ready), "Ready: play a phrase");
+    }
 }

@@ -137,6 +137,7 @@ fn bench_decode_tells_figures_and_refuses_what_does_not_fit() {
         for name in ["prefill_tokens_per_second", "decode_tokens_per_second", "first_token_ms", "load_ms"] {
             assert!(figures[name].as_f64().is_some_and(|figure| figure > 0.0), "{name} in {figures}");
         }
+        assert!(figures["device"].is_string(), "{figures}");
         assert!(!cfg!(target_os = "linux") || figures["peak_memory_bytes"].as_u64() > Some(5_000_000));
     }
     for (more, named) in [(["--prompt", "500"], "window of 512"), (["--encoding", "text"], "50257 ids")] {

@@ -2,8 +2,21 @@
 
 use crate::scene::{at, host};
 
-const WORDS: [&str; 11] =
-    ["trigger", "mode", "pause", "start", "bars", "takes", "take", "temperature", "top_k", "top_p", "seed"];
+const WORDS: [&str; 13] = [
+    "trigger",
+    "mode",
+    "pause",
+    "start",
+    "bars",
+    "takes",
+    "take",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "no_repeat",
+    "seed",
+];
 
 #[test]
 fn every_parameter_is_there_under_its_word() {

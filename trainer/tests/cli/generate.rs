@@ -157,6 +157,8 @@ fn mistakes_are_told_and_nothing_is_written() {
         (&["generate", "phrase.mid", "-o", "out.mid", "--model", "nowhere"], "nowhere"),
         (&["generate", "phrase.mid", "-o", "out.mid", "--temperature", "-1"], "--temperature"),
         (&["generate", "phrase.mid", "-o", "out.mid", "--top-p", "0"], "--top-p"),
+        (&["generate", "phrase.mid", "-o", "out.mid", "--device", "abacus"], "auto, cpu, cuda, metal"),
+        (&["bench", "decode", "--model", "model", "--device", "cuda", "--threads", "1"], "use --device cpu"),
     ];
     for (arguments, expected) in cases {
         let output = super::continuo(root, arguments);
@@ -165,6 +167,32 @@ fn mistakes_are_told_and_nothing_is_written() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
         assert!(!root.join("out.mid").exists());
     }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_told_with_a_remedy_and_the_one_in_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    write_midi(&root.join("phrase.mid"), &melody(1, 8));
+    let generate = ["generate", "phrase.mid", "-o", "out.mid", "--model", "model", "--bars", "1"];
+    let bench = ["bench", "decode", "--model", "model", "--prompt", "4", "--tokens", "4"];
+    for command in [&generate[..], &bench] {
+        for gpu in continuo_model::GpuKind::ALL.into_iter().filter(|gpu| !gpu.is_built()) {
+            let name = gpu.name().to_lowercase();
+            let said = check(root, &[command, &["--device", &name]].concat(), 1);
+            let expected = format!(
+                "{} cannot be used: this build is without it; build with `--features {name}`, or choose the \
+                 processor (cpu)",
+                gpu.name()
+            );
+            assert!(said.contains(&expected), "{said}");
+        }
+        let said = check(root, &[command, &["--device", "cpu"]].concat(), 0);
+        assert!(said.contains("CPU, "), "{said}");
+    }
+    let said = check(root, &[&generate[..], &["--device", "cpu", "--json"]].concat(), 0);
+    assert!(said.contains(r#""device":"CPU, "#), "{said}");
 }
 
 #[test]
