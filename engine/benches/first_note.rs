@@ -19,10 +19,10 @@ fn phrase(notes: u32) -> Score {
     let mut score = Score::new(480);
     score.tempos.push(Tempo { tick: 0, micros_per_beat: 500_000 });
     score.meters.push(Meter { tick: 0, numerator: 4, denominator: 4 });
-    for n in 0..notes {
-        let pitch = 60 + [0, 2, 4, 5, 7, 5, 4, 2][n as usize % 8] + (n / 32) as u8;
+    let line = [60, 62, 64, 65, 67, 65, 64, 62].into_iter().cycle();
+    for (n, pitch) in (0..notes).zip(line) {
         let duration = if n + 1 == notes { 31 } else { 200 + n % 7 };
-        let velocity = 70 + (n % 30) as u8;
+        let velocity = pitch + 10;
         score.notes.push(Note {
             start: n * TICKS / 2,
             instrument: Instrument::PIANO,

@@ -130,7 +130,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
-    use crate::{Gpt2, Network as _, Part};
+    use crate::{Gpt2, Part};
 
     /// A card that is the processor: the same operations, to be had everywhere.
     fn stand_in(dtype: DType) -> Gpu {

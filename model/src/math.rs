@@ -18,19 +18,21 @@ pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
 
 /// Defines a function that is compiled for the vector instructions this processor
 /// has, however long it is: other than a closure, a method can be told to be a part of
-/// what calls it.
+/// what calls it. A type it is generic over stands after a semicolon.
 macro_rules! vectorised_fn {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident<$life:lifetime $(, const $n:ident: usize)?>(
+        $vis:vis fn $name:ident<$life:lifetime $(, const $n:ident: usize)? $(; $w:ident: $bound:path)?>(
             $($argument:ident: $type:ty),* $(,)?
         ) -> $output:ty $body:block
     ) => {
         $(#[$meta])*
-        $vis fn $name<$life $(, const $n: usize)?>($($argument: $type),*) -> $output {
-            struct Given<$life $(, const $n: usize)?>($($type),*);
+        $vis fn $name<$life $(, const $n: usize)? $(, $w: $bound)?>($($argument: $type),*) -> $output {
+            struct Given<$life $(, const $n: usize)? $(, $w: $bound)?>($($type),*);
 
-            impl<$life $(, const $n: usize)?> pulp::NullaryFnOnce for Given<$life $(, $n)?> {
+            impl<$life $(, const $n: usize)? $(, $w: $bound)?> pulp::NullaryFnOnce
+                for Given<$life $(, $n)? $(, $w)?>
+            {
                 type Output = $output;
 
                 #[inline(always)]
@@ -40,7 +42,7 @@ macro_rules! vectorised_fn {
                 }
             }
 
-            pulp::Arch::new().dispatch(Given::<$life $(, $n)?>($($argument),*))
+            pulp::Arch::new().dispatch(Given::<$life $(, $n)? $(, $w)?>($($argument),*))
         }
     };
 }

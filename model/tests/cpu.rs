@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use continuo_model::cpu::{Cpu, CpuCache, Isa, Precision};
 use continuo_model::train::{TrainConfig, Trainer};
 use continuo_model::{Config, Ending, Gpt2, ModelError, Network, Part, Prompt};
+use half::f16;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -88,6 +91,36 @@ fn size(values: &[f32]) -> f32 {
     (sum / values.iter().map(|_| 1.0).sum::<f32>()).sqrt()
 }
 
+/// Weights that are f16 already are as good in f16 as in f32.
+#[test]
+fn halves_are_as_f32_with_the_weights_rounded() {
+    let (dir, candle) = fresh();
+    let ids = ids(200);
+    let exact = candle.forward(&ids, &mut candle.cache()).unwrap();
+    let halved = tempfile::tempdir().unwrap();
+    let bytes = fs::read(dir.path().join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let round = |bytes: &[u8]| -> Vec<u8> {
+        let values = bytes.as_chunks::<4>().0.iter().map(|four| f16::from_f32(f32::from_le_bytes(*four)));
+        values.flat_map(f16::to_le_bytes).collect()
+    };
+    let rounded: Vec<_> =
+        tensors.iter().map(|(name, view)| (name, view.shape().to_vec(), round(view.data()))).collect();
+    let views = rounded
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F16, shape.clone(), bytes).unwrap()));
+    safetensors::serialize_to_file(views, None, &halved.path().join("model.safetensors")).unwrap();
+    fs::copy(dir.path().join("config.json"), halved.path().join("config.json")).unwrap();
+    let logits = |dir: &Path, precision| {
+        let model = Cpu::open(dir, precision).unwrap();
+        model.read_one(&ids, &mut model.cache()).unwrap()
+    };
+    let ours = logits(halved.path(), Precision::F16);
+    assert!(ours == logits(halved.path(), Precision::F32));
+    // Biases and norms are rounded there too.
+    assert!(distance(&logits(dir.path(), Precision::F16), &exact) < 5e-3);
+}
+
 #[test]
 fn bytes_are_near_f32() {
     let (dir, candle) = fresh();
@@ -120,7 +153,7 @@ fn every_kind_of_instruction_gives_the_same() {
 #[test]
 fn any_number_of_threads_gives_the_same() {
     let (dir, _) = fresh();
-    for precision in [Precision::F32, Precision::Int8] {
+    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
         let logits = |threads| {
             let model = Cpu::open(dir.path(), precision).unwrap().with_threads(threads);
             let mut cache = model.cache();
@@ -156,7 +189,7 @@ fn together(model: &Cpu, sequences: &[&[u32]], caches: &mut [CpuCache]) -> Vec<V
 #[test]
 fn takes_together_are_as_they_are_alone() {
     let (dir, _) = fresh();
-    for precision in [Precision::F32, Precision::Int8] {
+    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
         let model = Cpu::open(dir.path(), precision).unwrap();
         let ids = ids(200);
         for count in [1, 2, 3, 5, 8, 13] {
@@ -205,7 +238,7 @@ fn a_cache_cut_and_shared_remembers_what_it_should() {
 #[test]
 fn a_prompt_read_bit_by_bit_and_taken_back_is_as_one_read_at_once() {
     let (dir, _) = fresh();
-    for precision in [Precision::F32, Precision::Int8] {
+    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
         let model = Cpu::open(dir.path(), precision).unwrap();
         let ids = ids(250);
         let mut once = Prompt::new(&model);
@@ -243,7 +276,7 @@ fn reading_ends_when_cancelled_and_keeps_what_it_has() {
 #[test]
 fn only_what_is_wanted_is_worked_out() {
     let (dir, _) = fresh();
-    for precision in [Precision::F32, Precision::Int8] {
+    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
         let model = Cpu::open(dir.path(), precision).unwrap();
         let all = model.read_one(&ids(20), &mut model.cache()).unwrap();
         let wanted: [Range<u32>; 3] = [3..4, 17..60, 300..301];
@@ -285,7 +318,7 @@ fn weights_that_are_no_numbers_leave_nothing_to_choose() {
         for broken in [f32::NAN, f32::INFINITY] {
             let mut bytes = bytes.clone();
             bytes[at..at + 4].copy_from_slice(&broken.to_le_bytes());
-            for precision in [Precision::F32, Precision::Int8] {
+            for precision in [Precision::F32, Precision::F16, Precision::Int8] {
                 let model = Cpu::from_bytes(config.clone(), &bytes, precision).unwrap();
                 let ids: Vec<u32> = (0..16).map(|n| n * 2).collect();
                 let logits = model.read_one(&ids, &mut model.cache()).unwrap();

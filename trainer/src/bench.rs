@@ -77,6 +77,8 @@ pub struct DecodeArgs {
 pub enum PrecisionName {
     /// A byte each: the fastest
     Int8,
+    /// Two bytes each: a thousandth off at most
+    F16,
     /// As they are, four bytes each
     F32,
 }
@@ -85,6 +87,7 @@ impl From<PrecisionName> for Precision {
     fn from(name: PrecisionName) -> Self {
         match name {
             PrecisionName::Int8 => Self::Int8,
+            PrecisionName::F16 => Self::F16,
             PrecisionName::F32 => Self::F32,
         }
     }

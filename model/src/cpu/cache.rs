@@ -92,7 +92,7 @@ impl Shape {
                 lines: vec![Line([0; 64]); heads * SHEETS * lines],
                 scales: vec![0.0; heads * PAGE],
             },
-            Precision::F32 => Vectors::F32(vec![0.0; heads * PAGE * self.width]),
+            Precision::F16 | Precision::F32 => Vectors::F32(vec![0.0; heads * PAGE * self.width]),
         }
     }
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::job::{Work, done};
 use super::kernel::{self, Isa};
-use super::memory::Memory;
-use super::pack::{BLOCK, LANES, Panels, Rows, WidePanels};
+use super::pack::{BLOCK, Half, LANES, Panels, Rows, Weight, WidePanels, WideRows};
 use crate::weights::Values;
 use crate::{Activation, math};
 
@@ -18,6 +17,8 @@ pub enum Precision {
     /// four times as fast.
     #[default]
     Int8,
+    /// Half of f32, a thousandth of a value off at most. What is computed is as with f32.
+    F16,
     /// As they are.
     F32,
 }
@@ -26,6 +27,7 @@ impl std::fmt::Display for Precision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Int8 => "int8",
+            Self::F16 => "f16",
             Self::F32 => "f32",
         })
     }
@@ -34,7 +36,8 @@ impl std::fmt::Display for Precision {
 /// A matrix that is read as a whole.
 pub(super) enum Matrix {
     Int8(Panels),
-    F32(WidePanels),
+    F16(WidePanels<Half>),
+    F32(WidePanels<f32>),
 }
 
 impl Matrix {
@@ -42,6 +45,7 @@ impl Matrix {
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize, precision: Precision) -> Self {
         match precision {
             Precision::Int8 => Self::Int8(Panels::pack(source, inputs, outputs)),
+            Precision::F16 => Self::F16(WidePanels::pack(source, inputs, outputs)),
             Precision::F32 => Self::F32(WidePanels::pack(source, inputs, outputs)),
         }
     }
@@ -49,6 +53,7 @@ impl Matrix {
     fn outputs(&self) -> usize {
         match self {
             Self::Int8(panels) => panels.outputs,
+            Self::F16(panels) => panels.outputs,
             Self::F32(panels) => panels.outputs,
         }
     }
@@ -57,7 +62,8 @@ impl Matrix {
     fn panels(&self) -> (usize, usize) {
         match self {
             Self::Int8(panels) => (panels.count(), panels.blocks * BLOCK * LANES),
-            Self::F32(panels) => (panels.count(), panels.inputs * LANES * size_of::<f32>()),
+            Self::F16(panels) => panels.count(),
+            Self::F32(panels) => panels.count(),
         }
     }
 
@@ -68,6 +74,7 @@ impl Matrix {
                 let (lines, scales) = panels.panel(panel);
                 kernel::panel(isa, lines, scales, &x.bytes, tiles);
             }
+            Self::F16(panels) => wide_panel(panels.panel(panel), &x.values, tiles),
             Self::F32(panels) => wide_panel(panels.panel(panel), &x.values, tiles),
         }
     }
@@ -163,7 +170,7 @@ impl Input {
     pub(super) fn new(precision: Precision, values: Vec<f32>, width: usize) -> Self {
         let bytes = match precision {
             Precision::Int8 => Bytes::of(&values, width),
-            Precision::F32 => Bytes::default(),
+            Precision::F16 | Precision::F32 => Bytes::default(),
         };
         Self { tokens: values.len() / width, values, bytes }
     }
@@ -230,7 +237,7 @@ pub(super) fn round(values: &[f32], bytes: &mut [i8]) -> f32 {
 const TOGETHER: usize = 8;
 
 math::vectorised_fn! {
-    fn wide_panel<'a>(panel: &'a [[f32; LANES]], x: &'a [f32], tiles: &'a mut [[f32; LANES]]) -> () {
+    fn wide_panel<'a; W: Weight>(panel: &'a [[W; LANES]], x: &'a [f32], tiles: &'a mut [[f32; LANES]]) -> () {
         let inputs = panel.len();
         let mut rows = x.chunks_exact(inputs);
         let mut tiles = tiles.chunks_exact_mut(TOGETHER);
@@ -251,12 +258,16 @@ math::vectorised_fn! {
 
 /// Sums are added up in the same order however many ids there are.
 #[inline(always)]
-fn wide_tile<const N: usize>(panel: &[[f32; LANES]], rows: [&[f32]; N], tiles: &mut [[f32; LANES]]) {
+fn wide_tile<W: Weight, const N: usize>(panel: &[[W; LANES]], rows: [&[f32]; N], tiles: &mut [[f32; LANES]]) {
     let rows = rows.map(|row| &row[..panel.len()]);
     let mut sums = [[0.0; LANES]; N];
     for (k, weights) in panel.iter().enumerate() {
+        let mut wide = [0.0; LANES];
+        for (wide, weight) in wide.iter_mut().zip(weights) {
+            *wide = weight.wide();
+        }
         for (sum, row) in sums.iter_mut().zip(&rows) {
-            add(sum, weights, row[k]);
+            add(sum, &wide, row[k]);
         }
     }
     tiles.copy_from_slice(&sums);
@@ -270,9 +281,13 @@ fn add(sum: &mut [f32; LANES], weights: &[f32; LANES], value: f32) {
 }
 
 math::vectorised_fn! {
-    fn wide_rows<'a>(weights: &'a [f32], x: &'a [f32], y: &'a mut [f32]) -> () {
+    fn wide_rows<'a; W: Weight>(weights: &'a [W], x: &'a [f32], y: &'a mut [f32]) -> () {
+        let mut wide = vec![0.0; x.len()];
         for (y, row) in y.iter_mut().zip(weights.chunks_exact(x.len())) {
-            *y = math::sum2(x, row, |x, weight| x * weight);
+            for (wide, weight) in wide.iter_mut().zip(row) {
+                *wide = weight.wide();
+            }
+            *y = math::sum2(x, &wide, |x, weight| x * weight);
         }
     }
 }
@@ -280,7 +295,8 @@ math::vectorised_fn! {
 /// A matrix of which single rows are read: ids to vectors, and vectors to logits.
 pub(super) enum Table {
     Int8(Rows),
-    F32 { width: usize, values: Memory<f32> },
+    F16(WideRows<Half>),
+    F32(WideRows<f32>),
 }
 
 impl Table {
@@ -288,11 +304,8 @@ impl Table {
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize, precision: Precision) -> Self {
         match precision {
             Precision::Int8 => Self::Int8(Rows::pack(source, inputs, outputs)),
-            Precision::F32 => {
-                let mut values = Memory::zeros(inputs * outputs);
-                source.fill(0, &mut values);
-                Self::F32 { width: inputs, values }
-            }
+            Precision::F16 => Self::F16(WideRows::pack(source, inputs, outputs)),
+            Precision::F32 => Self::F32(WideRows::pack(source, inputs, outputs)),
         }
     }
 
@@ -300,7 +313,8 @@ impl Table {
     pub(super) fn row(&self, row: usize, to: &mut [f32]) {
         match self {
             Self::Int8(rows) => rows.unpack(row, to),
-            Self::F32 { width, values } => to.copy_from_slice(&values[row * width..][..*width]),
+            Self::F16(rows) => rows.unpack(row, to),
+            Self::F32(rows) => rows.unpack(row, to),
         }
     }
 
@@ -313,9 +327,8 @@ impl Table {
                     *y = kernel::row(isa, lines, scales, &x.bytes, token);
                 }
             }
-            Self::F32 { width, values } => {
-                wide_rows(&values[rows.start * width..rows.end * width], x.row(token), y);
-            }
+            Self::F16(table) => wide_rows(table.rows(rows), x.row(token), y),
+            Self::F32(table) => wide_rows(table.rows(rows), x.row(token), y),
         }
     }
 }

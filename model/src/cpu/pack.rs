@@ -1,6 +1,9 @@
-//! Weights as they lie in memory: bytes with a scale for every 64 of them, or f32, in
-//! the order in which the kernels read them.
+//! Weights as they lie in memory: bytes with a scale for every 64 of them, f16 or f32,
+//! in the order in which the kernels read them.
 
+use std::ops::Range;
+
+use half::f16;
 use rayon::prelude::*;
 
 use super::memory::{Memory, Plain};
@@ -155,33 +158,117 @@ math::vectorised_fn! {
     }
 }
 
-/// A matrix in f32, in panels of 16 outputs, input by input.
-pub(super) struct WidePanels {
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
-    pub(super) values: Memory<[f32; LANES]>,
+/// A weight as it is kept, widened where it is used.
+pub(super) trait Weight: Plain {
+    /// The nearest to a value.
+    fn of(value: f32) -> Self;
+
+    /// Its value.
+    fn wide(self) -> f32;
 }
 
-impl WidePanels {
+impl Weight for f32 {
+    #[inline(always)]
+    fn of(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        self
+    }
+}
+
+/// The bits of an f16 (IEEE 754 binary16).
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Half(u16);
+
+// SAFETY: it is a plain number.
+unsafe impl Plain for Half {}
+
+impl Weight for Half {
+    #[inline(always)]
+    fn of(value: f32) -> Self {
+        Self(f16::from_f32(value).to_bits())
+    }
+
+    /// Whole-number operations, which compilers turn into vectors for every processor.
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        let (sign, exponent) = (u32::from(self.0 & 0x8000) << 16, self.0 & 0x7c00);
+        let magnitude = u32::from(self.0 & 0x7fff) << 13;
+        // An exponent of 0 has no leading 1: the one added is taken off again.
+        let small = f32::from_bits(magnitude + (113 << 23)) - f32::from_bits(113 << 23);
+        let bits = match exponent {
+            0 => small.to_bits(),
+            // Infinities, and what is no number.
+            0x7c00 => magnitude | 0x7f80_0000,
+            _ => magnitude + (112 << 23),
+        };
+        f32::from_bits(bits | sign)
+    }
+}
+
+/// A matrix in f32 or f16, in panels of 16 outputs, input by input.
+pub(super) struct WidePanels<W> {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) values: Memory<[W; LANES]>,
+}
+
+impl<W: Weight> WidePanels<W> {
     /// Packs a matrix stored `(in, out)`.
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
-        let mut values = Memory::<[f32; LANES]>::zeros(outputs.div_ceil(LANES) * inputs);
+        let mut values = Memory::<[W; LANES]>::zeros(outputs.div_ceil(LANES) * inputs);
+        let mut row = [0.0; LANES];
         for (at, values) in values.iter_mut().enumerate() {
             let (panel, input) = (at / inputs, at % inputs);
             let width = LANES.min(outputs - panel * LANES);
-            source.fill(input * outputs + panel * LANES, &mut values[..width]);
+            source.fill(input * outputs + panel * LANES, &mut row[..width]);
+            row[width..].fill(0.0);
+            *values = row.map(W::of);
         }
         Self { inputs, outputs, values }
     }
 
-    /// How many panels there are.
-    pub(super) fn count(&self) -> usize {
-        self.outputs.div_ceil(LANES)
+    /// How many panels there are, and the bytes of one.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.outputs.div_ceil(LANES), self.inputs * LANES * size_of::<W>())
     }
 
     /// The values of one.
-    pub(super) fn panel(&self, panel: usize) -> &[[f32; LANES]] {
+    pub(super) fn panel(&self, panel: usize) -> &[[W; LANES]] {
         &self.values[panel * self.inputs..][..self.inputs]
+    }
+}
+
+/// A matrix in f32 or f16, row by row.
+pub(super) struct WideRows<W> {
+    pub(super) width: usize,
+    values: Memory<W>,
+}
+
+impl<W: Weight> WideRows<W> {
+    /// Packs a matrix stored `(out, in)`.
+    pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
+        let mut values = Memory::zeros(inputs * outputs);
+        let mut row = vec![0.0; inputs];
+        for (at, values) in values.chunks_exact_mut(inputs).enumerate() {
+            source.fill(at * inputs, &mut row);
+            values.iter_mut().zip(&row).for_each(|(to, &value)| *to = W::of(value));
+        }
+        Self { width: inputs, values }
+    }
+
+    /// Some of them, one after another.
+    pub(super) fn rows(&self, rows: Range<usize>) -> &[W] {
+        &self.values[rows.start * self.width..rows.end * self.width]
+    }
+
+    /// The values of a row.
+    pub(super) fn unpack(&self, row: usize, values: &mut [f32]) {
+        values.iter_mut().zip(self.rows(row..row + 1)).for_each(|(to, weight)| *to = weight.wide());
     }
 }
 
@@ -215,4 +302,17 @@ pub(super) fn widen(scale: u16) -> f32 {
 #[inline(always)]
 fn above(value: f32) -> u8 {
     (value.round_ties_even().clamp(-127.0, 127.0) as i32 + OFFSET) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_is_widened_as_the_standard_says() {
+        for bits in 0..=u16::MAX {
+            let (ours, theirs) = (Half(bits).wide(), f16::from_bits(bits).to_f32());
+            assert!(ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(), "{bits:#x}");
+        }
+    }
 }
