@@ -1,7 +1,11 @@
 //! Model folders that are missing or broken: the plugin loads, says nothing wrong,
 //! and lets everything through.
 
+#[cfg(target_os = "linux")]
+use crate::scene::bundle;
 use crate::scene::{RING, after_phrase, answer, ask, at, hanging, host};
+#[cfg(target_os = "linux")]
+use continuo_tests::host::Settings;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -49,6 +53,49 @@ fn a_project_re_opens_without_its_model() {
 
 fn check(folder: &Path) {
     again("models::the_phrase_passes_and_nothing_hangs", folder, None);
+}
+
+/// Set for the test below in a process of its own, where nobody else takes memory.
+#[cfg(target_os = "linux")]
+const ALONE: &str = "CONTINUO_TEST_ALONE";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_instances_share_their_weights() {
+    if std::env::var_os(ALONE).is_none() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "models::ten_instances_share_their_weights", "--nocapture"]).env(ALONE, "1");
+        let output = command.output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && out.contains("1 passed"), "{out}\n{err}");
+        return;
+    }
+    let bundle = bundle();
+    let instance = || {
+        let host = bundle.host(Settings::default(), at(240.0)).unwrap();
+        let mut host = after_phrase(host);
+        ask(&mut host, 1, "bar");
+        host.run_to_beat(8.0).unwrap();
+        assert!(!host.answered().is_empty());
+        host
+    };
+    let before = resident();
+    let first = instance();
+    let one = resident() - before;
+    let others: Vec<_> = (0..9).map(|_| instance()).collect();
+    let nine = resident() - before - one;
+    println!("one instance takes {one} kB, nine more take {nine} kB");
+    // Each has the music it heard and gave, and windows on it; weights take some megabytes.
+    assert!(nine / 9 < one / 4, "one instance takes {one} kB, nine more take {nine} kB");
+    drop((first, others));
+}
+
+/// The memory of this process, in kB.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
 /// Runs a test of this program in a process of its own.
