@@ -3,9 +3,9 @@
 use continuo_model::GpuKind;
 use serde::{Deserialize, Serialize};
 
-/// What a model shall run on.
+/// What a model shall run on. Saved as its name; one that is not known is read as `Auto`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "String", into = "String")]
 pub enum DeviceChoice {
     /// A graphics card that works, if this build knows of any; else the processor.
     #[default]
@@ -16,6 +16,18 @@ pub enum DeviceChoice {
     Cuda,
     /// A graphics card, through Metal.
     Metal,
+}
+
+impl From<String> for DeviceChoice {
+    fn from(name: String) -> Self {
+        Self::named(&name).unwrap_or_default()
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        choice.name().to_owned()
+    }
 }
 
 impl DeviceChoice {

@@ -248,12 +248,12 @@ mod tests {
         let other = ContinuoParams::new(Arc::default());
         other.deserialize_fields(&kept);
         assert_eq!(*other.device.read(), DeviceChoice::Cuda);
-        kept.insert("device".to_owned(), "\"abacus\"".to_owned());
-        other.deserialize_fields(&kept);
-        assert_eq!(*other.device.read(), DeviceChoice::Cuda);
         kept.remove("device");
         other.deserialize_fields(&kept);
         assert_eq!(*other.device.read(), DeviceChoice::Cuda);
+        kept.insert("device".to_owned(), "\"abacus\"".to_owned());
+        other.deserialize_fields(&kept);
+        assert_eq!(*other.device.read(), DeviceChoice::Auto);
     }
 
     #[test]

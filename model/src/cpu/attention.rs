@@ -42,8 +42,10 @@ impl Attention {
 
     /// Works all out: `(t, c)`.
     pub(super) async fn run(self) -> Vec<f32> {
+        let mut y = Vec::with_capacity(self.qkv.len() / 3);
         // The heads of an id are one after another, in whatever pieces.
-        done(self).await.numbers().flatten().copied().collect()
+        done(self).await.numbers().for_each(|numbers| y.extend_from_slice(numbers));
+        y
     }
 }
 

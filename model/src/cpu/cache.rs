@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::matrix::{Precision, round};
+use super::memory::Memory;
 use super::pack::Line;
 use crate::{Config, KvCache, math};
 
@@ -70,9 +71,9 @@ struct Page {
 #[derive(Clone)]
 enum Vectors {
     /// Bytes in the order the kernels read them, and a scale for each vector.
-    Int8 { lines: Vec<Line>, scales: Vec<f32> },
+    Int8 { lines: Memory<Line>, scales: Memory<f32> },
     /// `(position, width)`
-    F32(Vec<f32>),
+    F32(Memory<f32>),
 }
 
 /// What one head has of a sheet.
@@ -89,10 +90,10 @@ impl Shape {
         let heads = self.layers * self.heads;
         match self.precision {
             Precision::Int8 => Vectors::Int8 {
-                lines: vec![Line([0; 64]); heads * SHEETS * lines],
-                scales: vec![0.0; heads * PAGE],
+                lines: Memory::alone(heads * SHEETS * lines),
+                scales: Memory::alone(heads * PAGE),
             },
-            Precision::F16 | Precision::F32 => Vectors::F32(vec![0.0; heads * PAGE * self.width]),
+            Precision::F16 | Precision::F32 => Vectors::F32(Memory::alone(heads * PAGE * self.width)),
         }
     }
 

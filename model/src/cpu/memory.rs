@@ -1,8 +1,9 @@
-//! Memory for weights, in large pages: with the usual ones of 4 KiB a processor looks up
+//! Memory as the system maps it. For weights, in large pages: with the usual ones of 4 KiB a processor looks up
 //! addresses, and stops fetching ahead, all the time it streams weights.
 //!
 //! A large page has 2 MiB, more than most matrices. So they are cut from chunks that they
-//! share, and a chunk is given back when the last of them is.
+//! share, and a chunk is given back when the last of them is. For keys and values, which
+//! come and go, in chunks of their own.
 
 use std::alloc::Layout;
 use std::ops::{Deref, DerefMut};
@@ -64,6 +65,27 @@ impl<T: Plain> Memory<T> {
     }
 }
 
+impl<T: Plain> Memory<T> {
+    /// So many zeros in a chunk of their own, in pages of the usual size: they take memory
+    /// as they are written to, and give it back at once.
+    pub(super) fn alone(len: usize) -> Self {
+        let bytes = Layout::array::<T>(len).map_or(usize::MAX / 2, |layout| layout.size());
+        // PANIC: as an allocation that fails ends the program.
+        let map = MmapMut::map_anon(bytes.max(1)).expect("memory for keys and values");
+        let chunk = Arc::new(Chunk(MmapRaw::from(map)));
+        let start = NonNull::new(chunk.0.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        Self { start: start.cast(), len, _chunk: chunk }
+    }
+}
+
+impl<T: Plain> Clone for Memory<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::alone(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
 impl Chunk {
     /// One in which so many bytes have room from a large page's beginning on.
     fn of(bytes: usize) -> Self {
@@ -119,6 +141,7 @@ mod tests {
         }
         for (memory, number) in all.iter().zip(1..) {
             assert!(memory.iter().flatten().all(|&n| n == number), "slice {number}");
+            assert!(*memory.clone() == **memory);
         }
     }
 }
