@@ -4,10 +4,12 @@
 //! A [`Network`] reads ids and says which may follow. There are two: [`cpu::Cpu`] is
 //! made for playing along on the processor, [`Gpt2`] is candle's: what the other is held
 //! to, and what runs on a graphics card ([`Gpu`]). A [`Decoder`] is either. [`generate()`] continues a prompt in several takes, led by a [`Guide`].
+//! [`export`] writes models for other programs.
 
 pub mod cpu;
 mod decoder;
 mod error;
+pub mod export;
 mod generate;
 mod gpt2;
 mod gpu;
