@@ -9,17 +9,25 @@ use serde_json::json;
 use super::output::{self, Form};
 use crate::Outcome;
 
+/// What `continuo model convert --help` begins with.
+pub(super) const ABOUT_CONVERT: &str = "\
+    Write a model as a GGUF file, which llama.cpp and programs built on it read, or as a safetensors folder. \
+    OUT's name tells which: one that ends in .gguf is a file, any other a folder. What lies beside the model and \
+    describes it (continuo.json, README.md, tokenizer files) is taken along to a folder; a GGUF file says what \
+    the encoding is.";
+
+/// What `continuo model quantize --help` begins with.
+pub(super) const ABOUT_QUANTIZE: &str = "\
+    Write a model as a small GGUF file, which llama.cpp and programs built on it read: with q8_0 about a third of \
+    its size in f32, with f16 somewhat more than half. Vectors and the positions stay f32, and the embedding \
+    stands there a second time as the output head.";
+
 /// What `continuo model convert` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Write a model as a GGUF file, which llama.cpp and programs built on it read, or as a safetensors \
-        folder. OUT's name tells which: one that ends in .gguf is a file, any other a folder. What lies beside the \
-        model and describes it (continuo.json, README.md, tokenizer files) is taken along.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo model convert model/ model.gguf\n  \
         continuo model convert model/ model.gguf --to f16\n  \
-        continuo model convert model/ half-as-large/ --to f16"
-)]
+        continuo model convert model/ half-as-large/ --to f16")]
 pub struct ConvertArgs {
     /// A model folder (config.json, model.safetensors), or its weight file
     #[arg(value_name = "IN")]
@@ -40,13 +48,9 @@ pub struct ConvertArgs {
 
 /// What `continuo model quantize` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Write a model as a small GGUF file, which llama.cpp and programs built on it read: about a quarter of \
-        its size in f32 with q8_0, half of it with f16. Vectors and the positions stay f32.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo model quantize model/ model.gguf\n  \
-        continuo model quantize model/ model.gguf --to f16 --force"
-)]
+        continuo model quantize model/ model.gguf --to f16 --force")]
 pub struct QuantizeArgs {
     /// A model folder (config.json, model.safetensors), or its weight file
     #[arg(value_name = "IN")]

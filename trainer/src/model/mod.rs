@@ -22,8 +22,10 @@ pub enum ModelCommand {
     /// Tell a model's encoding, shape, size and format
     Info(info::InfoArgs),
     /// Write a model as a GGUF file or a safetensors folder
+    #[command(long_about = convert::ABOUT_CONVERT)]
     Convert(convert::ConvertArgs),
     /// Write a model as a small GGUF file
+    #[command(long_about = convert::ABOUT_QUANTIZE)]
     Quantize(convert::QuantizeArgs),
 }
 

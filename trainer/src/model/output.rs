@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use continuo_model::ModelError;
 use continuo_model::export::{About, Numbers, Source, Tensors as _, Vocabulary, gguf, safetensors};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +21,9 @@ pub(super) enum Form {
     /// A folder with a safetensors file.
     Folder,
 }
+
+/// The name of the weight file in a folder.
+const WEIGHTS: &str = "model.safetensors";
 
 /// The file beside a model's weights that says how its ids are meant.
 const SPELLING_FILE: &str = "continuo.json";
@@ -90,7 +94,7 @@ pub(super) fn check(
     let place = output.display();
     let weights = match form {
         Form::Gguf => output.to_owned(),
-        Form::Folder => output.join("model.safetensors"),
+        Form::Folder => output.join(WEIGHTS),
     };
     if files::same(input, output) || files::same(source.file(), &weights) {
         bail!("{place} is the model to be read; name another place to write to");
@@ -175,10 +179,15 @@ fn folder(
     watch: &mut dyn FnMut(u64, u64) -> bool,
 ) -> anyhow::Result<Option<u64>> {
     let staging = Staging(files::beside(&whole(output)));
-    let Some(bytes) = safetensors::write(source, numbers, &staging.0.join("model.safetensors"), watch)?
-    else {
-        return Ok(None);
-    };
+    let weights = staging.0.join(WEIGHTS);
+    let written = safetensors::write(source, numbers, &weights, watch).map_err(|error| match error {
+        // Nobody knows the name the folder has until it is finished.
+        ModelError::Io { file, source, remedy } if file == weights => {
+            ModelError::Io { file: output.join(WEIGHTS), source, remedy }
+        }
+        other => other,
+    });
+    let Some(bytes) = written? else { return Ok(None) };
     let before = source.folder().join("config.json");
     let before: Option<Value> =
         if before.exists() { serde_json::from_slice(&files::read(&before)?).ok() } else { None };

@@ -110,6 +110,9 @@ fn only_force_replaces_what_is_there_and_nothing_replaces_the_model_itself() {
     refused(root, &["quantize", "model", "folder.gguf", "--force"], &["is a folder", "model.gguf"]);
     fs::write(root.join("file"), "mine").unwrap();
     refused(root, &["convert", "model", "file", "--force"], &["file is a file", ".gguf"]);
+    for (output, named) in [("file/a.gguf", "file/a.gguf"), ("file/out", "file/out/model.safetensors")] {
+        refused(root, &["convert", "model", output], &[&format!("error: {named}: "), "choose a place"]);
+    }
 }
 
 #[test]
@@ -138,4 +141,6 @@ fn mistakes_are_named_with_their_remedy() {
     for command in ["info", "convert", "quantize"] {
         assert!(check(root, &["model", command, "--help"], 0).contains("EXAMPLES"));
     }
+    let help = check(root, &["model", "convert", "--help"], 0);
+    assert!(help.contains("llama.cpp") && help.contains("a name that ends in .gguf"), "{help}");
 }
