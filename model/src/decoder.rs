@@ -25,14 +25,15 @@ pub enum DecoderCache {
 }
 
 impl Decoder {
-    /// Loads the model in a folder, for a graphics card if one is given.
+    /// Loads a model, a folder or a file as [`ModelFiles`](crate::ModelFiles) finds them,
+    /// for a graphics card if one is given.
     ///
     /// # Errors
     /// Those of [`Cpu::open`], [`Gpt2::open`] and [`Gpt2::to`].
-    pub fn open(dir: &Path, gpu: Option<Gpu>) -> Result<Self, ModelError> {
+    pub fn open(path: &Path, gpu: Option<Gpu>) -> Result<Self, ModelError> {
         match gpu {
-            None => Ok(Self::Cpu(Cpu::open(dir, Precision::default())?)),
-            Some(gpu) => Ok(Self::Gpu(Gpt2::open(dir)?.to(&gpu)?, gpu)),
+            None => Ok(Self::Cpu(Cpu::open(path, Precision::default())?)),
+            Some(gpu) => Ok(Self::Gpu(Gpt2::open(path)?.to(&gpu)?, gpu)),
         }
     }
 

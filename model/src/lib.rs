@@ -8,6 +8,7 @@
 pub mod cpu;
 mod decoder;
 mod error;
+mod files;
 mod generate;
 mod gpt2;
 mod gpu;
@@ -21,9 +22,11 @@ mod weights;
 
 pub use decoder::{Decoder, DecoderCache};
 pub use error::ModelError;
+pub use files::ModelFiles;
 pub use generate::{Ending, Guide, generate};
 pub use gpt2::{Activation, Cache, Config, Gpt2};
 pub use gpu::{Gpu, GpuKind};
 pub use network::{KvCache, Network, Part};
 pub use prompt::Prompt;
 pub use sampling::{Sampler, Sampling};
+pub use weights::FileFormat;
