@@ -473,7 +473,15 @@ impl Gpt2 {
     /// # Errors
     /// If a file is missing or damaged, or they do not belong together.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let (config, weights) = ModelFiles::open(path)?.into_parts();
+        Self::from_files(ModelFiles::open(path)?)
+    }
+
+    /// Makes the model whose files are open.
+    ///
+    /// # Errors
+    /// Those of [`Gpt2::open`].
+    pub fn from_files(files: ModelFiles) -> Result<Self, ModelError> {
+        let (config, weights) = files.into_parts();
         Self::load(config, &weights)
     }
 

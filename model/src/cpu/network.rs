@@ -54,7 +54,15 @@ impl Cpu {
     /// # Errors
     /// If a file is missing or damaged, or they do not belong together.
     pub fn open(path: &Path, precision: Precision) -> Result<Self, ModelError> {
-        let (config, weights) = ModelFiles::open(path)?.into_parts();
+        Self::from_files(ModelFiles::open(path)?, precision)
+    }
+
+    /// Makes the model whose files are open.
+    ///
+    /// # Errors
+    /// Those of [`Cpu::open`].
+    pub fn from_files(files: ModelFiles, precision: Precision) -> Result<Self, ModelError> {
+        let (config, weights) = files.into_parts();
         Self::load(config, &weights, precision)
     }
 
