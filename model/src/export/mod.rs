@@ -16,7 +16,7 @@ mod vocabulary;
 use std::path::Path;
 
 pub use numbers::{Numbers, Q8_0_BLOCK, quantize_q8_0};
-pub use source::{FileFormat, Source};
+pub use source::Source;
 pub use vocabulary::Vocabulary;
 
 use crate::{Config, ModelError};

@@ -29,7 +29,7 @@ pub(super) const ABOUT_QUANTIZE: &str = "\
         continuo model convert model/ model.gguf --to f16\n  \
         continuo model convert model/ half-as-large/ --to f16")]
 pub struct ConvertArgs {
-    /// A model folder (config.json, model.safetensors), or its weight file
+    /// A model folder, or a model's file (safetensors, PyTorch, GGUF)
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// The file (a name that ends in .gguf) or folder to write
@@ -52,7 +52,7 @@ pub struct ConvertArgs {
         continuo model quantize model/ model.gguf\n  \
         continuo model quantize model/ model.gguf --to f16 --force")]
 pub struct QuantizeArgs {
-    /// A model folder (config.json, model.safetensors), or its weight file
+    /// A model folder, or a model's file (safetensors, PyTorch, GGUF)
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// The file to write; its name ends in .gguf

@@ -8,13 +8,12 @@ use continuo_model::export::{Source, Tensors as _};
 use serde_json::json;
 
 use crate::Outcome;
-use crate::train::eval::encoding_of;
 
 /// What `continuo model info` can be told.
 #[derive(Debug, Args)]
 #[command(after_help = "EXAMPLES:\n  continuo model info model/\n  continuo model info model/ --json")]
 pub struct InfoArgs {
-    /// A model folder (config.json, model.safetensors), or its weight file
+    /// A model folder, or a model's file (safetensors, PyTorch, GGUF)
     #[arg(value_name = "IN")]
     pub model: PathBuf,
     /// Print one JSON object
@@ -28,8 +27,10 @@ pub struct InfoArgs {
 /// One sentence that names the file and the remedy.
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let source = Source::open(&args.model)?;
-    let encoding = encoding_of(source.folder())?.as_str();
-    let (bytes, format, numbers) = (source.bytes(), source.format().as_str(), source.numbers()?);
+    // The models of MIDI Gen AI name none.
+    let encoding = super::output::spelling(&source)?.map_or_else(|| "text".to_owned(), |it| it.encoding);
+    let (bytes, format, numbers) =
+        (source.bytes(), source.format().to_string().to_lowercase(), source.numbers());
     let name = super::output::name_of(&source);
     let config = source.config();
     let count = parameters(config);

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use continuo_model::ModelError;
 use continuo_model::export::{About, Numbers, Source, Tensors as _, Vocabulary, gguf, safetensors};
-use serde::Deserialize;
+use continuo_model::{FileFormat, ModelError};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::files;
@@ -29,9 +29,9 @@ const WEIGHTS: &str = "model.safetensors";
 const SPELLING_FILE: &str = "continuo.json";
 
 /// What that file holds.
-#[derive(Deserialize)]
-struct Spelling {
-    encoding: String,
+#[derive(Deserialize, Serialize)]
+pub(super) struct Spelling {
+    pub(super) encoding: String,
     version: u32,
 }
 
@@ -96,7 +96,7 @@ pub(super) fn check(
         Form::Gguf => output.to_owned(),
         Form::Folder => output.join(WEIGHTS),
     };
-    if files::same(input, output) || files::same(source.file(), &weights) {
+    if files::same(input, output) || source.files().any(|file| files::same(file, &weights)) {
         bail!("{place} is the model to be read; name another place to write to");
     }
     // Also a link that leads nowhere.
@@ -138,29 +138,39 @@ pub(super) fn write(
     written
 }
 
-/// The name of the folder that a model lies in.
+/// A model's name: that of its folder, or of the GGUF file that holds all of it.
 pub(super) fn name_of(source: &Source) -> String {
     let folder = source.folder().canonicalize().unwrap_or_default();
-    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    let name = match source.format() {
+        FileFormat::Gguf => source.file().file_stem(),
+        _ => folder.file_name(),
+    };
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// What the files beside a model say about it.
+/// What a model and the files beside it say about it.
 fn about(source: &Source) -> anyhow::Result<About> {
-    let (folder, ids) = (source.folder(), source.config().vocab_size);
-    let vocabulary = Vocabulary::beside(folder, ids)?;
-    Ok(About { name: name_of(source), encoding: spelling(folder)?, vocabulary })
+    let vocabulary = Vocabulary::beside(source.folder(), source.config().vocab_size)?;
+    let encoding = spelling(source)?.map(|spelling| (spelling.encoding, spelling.version));
+    Ok(About { name: name_of(source), encoding, vocabulary })
 }
 
-/// The encoding that a folder names, if it names one.
-fn spelling(folder: &Path) -> anyhow::Result<Option<(String, u32)>> {
-    let file = folder.join(SPELLING_FILE);
+/// The encoding that a GGUF file names, or the folder, if one does.
+pub(super) fn spelling(source: &Source) -> anyhow::Result<Option<Spelling>> {
+    if let Some(encoding) = source.metadata("continuo.encoding") {
+        let version = source.metadata("continuo.encoding_version").unwrap_or("1");
+        let wrong =
+            || format!("{} names no version of its encoding; convert it again", source.file().display());
+        let version = version.parse().with_context(wrong)?;
+        return Ok(Some(Spelling { encoding: encoding.to_owned(), version }));
+    }
+    let file = source.folder().join(SPELLING_FILE);
     if !file.exists() {
         return Ok(None);
     }
     let remedy =
         || format!("{} does not name an encoding and its version; correct or remove it", file.display());
-    let spelling: Spelling = serde_json::from_slice(&files::read(&file)?).with_context(remedy)?;
-    Ok(Some((spelling.encoding, spelling.version)))
+    serde_json::from_slice(&files::read(&file)?).map(Some).with_context(remedy)
 }
 
 /// A folder on its way, which goes where the work does not come to its end.
@@ -189,8 +199,12 @@ fn folder(
     });
     let Some(bytes) = written? else { return Ok(None) };
     let before = source.folder().join("config.json");
-    let before: Option<Value> =
-        if before.exists() { serde_json::from_slice(&files::read(&before)?).ok() } else { None };
+    // A GGUF file says itself what it is.
+    let before: Option<Value> = if source.format() != FileFormat::Gguf && before.exists() {
+        serde_json::from_slice(&files::read(&before)?).ok()
+    } else {
+        None
+    };
     let config = safetensors::describe(source.config(), numbers, before)?;
     files::write(&staging.0.join("config.json"), format!("{config:#}\n").as_bytes())?;
     for name in COMPANIONS {
@@ -198,6 +212,10 @@ fn folder(
         if from.is_file() {
             files::write(&staging.0.join(name), &files::read(&from)?)?;
         }
+    }
+    if let (FileFormat::Gguf, Some(spelling)) = (source.format(), spelling(source)?) {
+        let spelling = serde_json::to_string(&spelling)?;
+        files::write(&staging.0.join(SPELLING_FILE), format!("{spelling}\n").as_bytes())?;
     }
     place(&staging.0, output).with_context(|| format!("cannot write {}", output.display()))?;
     Ok(Some(bytes))

@@ -144,3 +144,23 @@ fn mistakes_are_named_with_their_remedy() {
     let help = check(root, &["model", "convert", "--help"], 0);
     assert!(help.contains("llama.cpp") && help.contains("a name that ends in .gguf"), "{help}");
 }
+
+#[test]
+fn a_gguf_file_is_read_again_and_says_the_same() {
+    let folder = folder();
+    let root = folder.path();
+    check(root, &["model", "convert", "model", "straight"], 0);
+    check(root, &["model", "convert", "model", "gguf/tiny.gguf"], 0);
+    let info = json(&check(root, &["model", "info", "gguf/tiny.gguf", "--json"], 0));
+    assert_eq!((&info["format"], &info["numbers"]), (&"gguf".into(), &"f32".into()));
+    assert_eq!((&info["encoding"], &info["name"]), (&"beat".into(), &"tiny".into()));
+    check(root, &["model", "convert", "gguf/tiny.gguf", "back"], 0);
+    let read = |path: &str| fs::read(root.join(path)).unwrap();
+    assert!(read("back/model.safetensors") == read("straight/model.safetensors"));
+    assert_eq!(json(&String::from_utf8(read("back/continuo.json")).unwrap())["version"], 3);
+    // A folder that holds the file is a model as well.
+    check(root, &["model", "convert", "gguf", "again.gguf"], 0);
+    assert!(read("again.gguf") == read("gguf/tiny.gguf"));
+    refused(root, &["quantize", "gguf", "gguf/tiny.gguf", "--force"], &["is the model to be read"]);
+    refused(root, &["quantize", "gguf/tiny.gguf", "gguf/tiny.gguf", "--force"], &["is the model to be read"]);
+}
