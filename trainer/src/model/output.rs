@@ -152,7 +152,8 @@ pub(super) fn name_of(source: &Source) -> String {
 fn about(source: &Source) -> anyhow::Result<About> {
     let vocabulary = Vocabulary::beside(source.folder(), source.config().vocab_size)?;
     let encoding = spelling(source)?.map(|spelling| (spelling.encoding, spelling.version));
-    Ok(About { name: name_of(source), encoding, vocabulary })
+    let name = source.metadata("general.name").map_or_else(|| name_of(source), str::to_owned);
+    Ok(About { name, encoding, vocabulary })
 }
 
 /// The encoding that a GGUF file names, or the folder, if one does.
