@@ -65,9 +65,10 @@ impl Engine {
         Self::load(&Source::Embedded, DeviceChoice::Cpu)
     }
 
-    /// A model folder in Hugging Face layout, on the processor. Its `continuo.json` names the
-    /// encoding; a folder without one is taken for MIDI Gen AI's if its vocabulary
-    /// is GPT-2's.
+    /// A model in a folder in Hugging Face layout or in a single file (see
+    /// [`ModelFiles`](continuo_model::ModelFiles)), on the processor. Its `continuo.json`
+    /// names the encoding, or a GGUF file itself; one without is taken for MIDI Gen AI's if
+    /// its vocabulary is GPT-2's.
     ///
     /// # Errors
     /// [`EngineError::Folder`] or [`EngineError::Model`], naming file and remedy.
@@ -81,7 +82,7 @@ impl Engine {
     /// Those of [`Engine::open`]; and where a graphics card is insisted on that this
     /// build or this machine does not have.
     pub fn load(source: &Source, choice: DeviceChoice) -> Result<Self, EngineError> {
-        let dir = folder_of(source)?;
+        let dir = path_of(source)?;
         choice.open(GpuKind::is_built, |gpu| Self::shared(&dir, gpu)).map(Self::told)
     }
 
@@ -91,7 +92,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::open`].
     pub fn load_or_cpu(source: &Source, choice: DeviceChoice) -> Result<Self, EngineError> {
-        let dir = folder_of(source)?;
+        let dir = path_of(source)?;
         choice.open_or_cpu(GpuKind::is_built, |gpu| Self::shared(&dir, gpu)).map(Self::told)
     }
 
@@ -111,7 +112,7 @@ impl Engine {
         let gpu = gpu.map(Gpu::open).transpose()?;
         let inner = Arc::new(match dir {
             None => source::embedded(gpu)?,
-            Some(dir) => source::folder(dir, gpu)?,
+            Some(dir) => source::stored(dir, gpu)?,
         });
         loaded.insert(key, Arc::downgrade(&inner));
         Ok(Self { inner, fallback: None })
@@ -156,12 +157,19 @@ impl Engine {
     }
 }
 
-/// The folder of a model, written in one way; `None` for the embedded one.
-fn folder_of(source: &Source) -> Result<Option<PathBuf>, EngineError> {
-    let Source::Folder(dir) = source else { return Ok(None) };
-    dir.canonicalize().map(Some).map_err(|error| EngineError::Folder {
-        path: dir.clone(),
-        reason: format!("{error}; give the path of a model folder (config.json, model.safetensors)"),
+/// The folder or file of a model, written in one way; `None` for the embedded one.
+fn path_of(source: &Source) -> Result<Option<PathBuf>, EngineError> {
+    let Source::Folder(path) = source else { return Ok(None) };
+    let found = match (path.is_file(), path.parent(), path.file_name()) {
+        // A link to a file keeps its name, and has its neighbours where it is.
+        (true, Some(dir), Some(name)) => Path::new(".").join(dir).canonicalize().map(|dir| dir.join(name)),
+        _ => path.canonicalize(),
+    };
+    found.map(Some).map_err(|error| EngineError::Folder {
+        path: path.clone(),
+        reason: format!(
+            "{error}; give the path of a model folder (config.json, model.safetensors) or a GGUF file"
+        ),
     })
 }
 

@@ -1,12 +1,13 @@
-//! Where models come from: the one embedded in the program, and folders in
-//! Hugging Face layout. A `continuo.json` beside the weights names the encoding.
+//! Where models come from: the one embedded in the program, folders in Hugging Face
+//! layout, and single files. A `continuo.json` beside the weights names the encoding; a GGUF
+//! file may name it itself.
 
 use std::fs;
 use std::path::Path;
 
 use continuo_codec::beat::{self, Beat};
 use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
-use continuo_model::{Config, Decoder, Gpu, Network as _};
+use continuo_model::{Config, Decoder, Gpu, ModelFiles, Network as _};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{EngineError, Inner};
@@ -75,35 +76,40 @@ pub(crate) fn embedded(gpu: Option<Gpu>) -> Result<Inner, EngineError> {
     join(here, "Continuo's default model".to_owned(), model, encoding)
 }
 
-/// The model in a folder, for a graphics card if one is given.
-pub(crate) fn folder(dir: &Path, gpu: Option<Gpu>) -> Result<Inner, EngineError> {
-    if !dir.is_dir() {
-        return Err(problem(
-            dir,
-            "is not a folder; give the folder that holds config.json and model.safetensors",
-        ));
-    }
-    let model = Decoder::open(dir, gpu)?;
-    let encoding = encoding_of(dir, &model)?;
-    let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
-    join(dir, name, model, encoding)
+/// The keys in a GGUF file that say what [`SPELLING_FILE`] says of others.
+const ENCODING_KEY: &str = "continuo.encoding";
+const VERSION_KEY: &str = "continuo.encoding_version";
+
+/// The model in a folder or a file, for a graphics card if one is given.
+pub(crate) fn stored(path: &Path, gpu: Option<Gpu>) -> Result<Inner, EngineError> {
+    let files = ModelFiles::open(path)?;
+    let (dir, name) = match path.is_dir() {
+        true => (path, path.file_name()),
+        false => (path.parent().unwrap_or(Path::new("")), path.file_stem()),
+    };
+    let encoding = encoding_of(dir, path, &files)?;
+    let name = name.unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    join(path, name, Decoder::from_files(files, gpu)?, encoding)
 }
 
-/// The encoding a folder names, or that the model tells by itself.
-fn encoding_of(dir: &Path, model: &Decoder) -> Result<Box<dyn Encoding>, EngineError> {
+/// The encoding that a GGUF file names, or a folder, or that the model tells by itself.
+fn encoding_of(dir: &Path, path: &Path, files: &ModelFiles) -> Result<Box<dyn Encoding>, EngineError> {
     let file = dir.join(SPELLING_FILE);
-    if let Some(bytes) = read(&file)? {
-        let spelling: Spelling = parse(&file, &bytes)?;
+    let spelling = match spelling_in(path, files)? {
+        Some(spelling) => Some(spelling),
+        None => read(&file)?.map(|bytes| parse::<Spelling>(&file, &bytes)).transpose()?,
+    };
+    if let Some(spelling) = spelling {
         let tokenizer = if spelling.encoding == "midilike" { tokenizer_of(dir)? } else { None };
         return match tokenizer {
             Some(encoding) => Ok(encoding),
-            None => spelling.resolve().map_err(|reason| problem(dir, &reason)),
+            None => spelling.resolve().map_err(|reason| problem(path, &reason)),
         };
     }
-    let rows = model.config().vocab_size;
+    let rows = files.config().vocab_size;
     if let Some(&(_, name)) = TOLD_BY_SIZE.iter().find(|&&(size, _)| size == rows) {
         let spelling = Spelling { encoding: name.to_owned(), version: 1 };
-        return spelling.resolve().map_err(|reason| problem(dir, &reason));
+        return spelling.resolve().map_err(|reason| problem(path, &reason));
     }
     tokenizer_of(dir)?.ok_or_else(|| {
         problem(
@@ -112,6 +118,16 @@ fn encoding_of(dir: &Path, model: &Decoder) -> Result<Box<dyn Encoding>, EngineE
              encoding; write {\"encoding\": \"beat\", \"version\": 1} into it if Continuo made the model",
         )
     })
+}
+
+/// The encoding that a GGUF file names.
+fn spelling_in(path: &Path, files: &ModelFiles) -> Result<Option<Spelling>, EngineError> {
+    let Some(encoding) = files.metadata(ENCODING_KEY) else { return Ok(None) };
+    let version = files.metadata(VERSION_KEY).unwrap_or("1");
+    let version = version.parse().map_err(|_| {
+        problem(path, &format!("says `{version}` under {VERSION_KEY}, which is no version; convert it again"))
+    })?;
+    Ok(Some(Spelling { encoding: encoding.to_owned(), version }))
 }
 
 /// The encoding of a MidiTok tokenizer beside a model, if there is one.

@@ -24,7 +24,7 @@ pub const INTERVAL: Duration = Duration::from_millis(2);
 pub enum Source {
     /// The model inside the program.
     Embedded,
-    /// A model folder.
+    /// A model folder, or a file.
     Folder(PathBuf),
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 
 use crate::cpu::{Cpu, CpuCache, Precision};
-use crate::{Cache, Config, Gpt2, Gpu, KvCache, ModelError, Network, Part};
+use crate::{Cache, Config, Gpt2, Gpu, KvCache, ModelError, ModelFiles, Network, Part};
 
 /// A [`Network`] on the processor or on a graphics card.
 #[derive(Debug)]
@@ -25,14 +25,23 @@ pub enum DecoderCache {
 }
 
 impl Decoder {
-    /// Loads the model in a folder, for a graphics card if one is given.
+    /// Loads a model, a folder or a file as [`ModelFiles`] finds them, for a graphics card if
+    /// one is given.
     ///
     /// # Errors
     /// Those of [`Cpu::open`], [`Gpt2::open`] and [`Gpt2::to`].
-    pub fn open(dir: &Path, gpu: Option<Gpu>) -> Result<Self, ModelError> {
+    pub fn open(path: &Path, gpu: Option<Gpu>) -> Result<Self, ModelError> {
+        Self::from_files(ModelFiles::open(path)?, gpu)
+    }
+
+    /// Makes the model whose files are open, for a graphics card if one is given.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::open`].
+    pub fn from_files(files: ModelFiles, gpu: Option<Gpu>) -> Result<Self, ModelError> {
         match gpu {
-            None => Ok(Self::Cpu(Cpu::open(dir, Precision::default())?)),
-            Some(gpu) => Ok(Self::Gpu(Gpt2::open(dir)?.to(&gpu)?, gpu)),
+            None => Ok(Self::Cpu(Cpu::from_files(files, Precision::default())?)),
+            Some(gpu) => Ok(Self::Gpu(Gpt2::from_files(files)?.to(&gpu)?, gpu)),
         }
     }
 

@@ -60,7 +60,8 @@ pub enum ModelError {
     },
     /// A tensor stored as numbers of a kind that weights are not.
     #[error(
-        "{file}: tensor `{tensor}` is stored as {found}, which is not supported; save it as F32, F16 or BF16"
+        "{file}: tensor `{tensor}` is stored as {found}, which is not supported; \
+         save it as F32, F16 or BF16, in GGUF also Q8_0"
     )]
     NumberFormat {
         /// The weight file.

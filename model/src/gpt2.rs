@@ -13,8 +13,8 @@ use candle_core::{DType, Device, DeviceLocation, Tensor};
 use candle_nn::{LayerNorm, Module, ops::softmax_last_dim};
 use serde::{Deserialize, Serialize};
 
-use crate::weights::{Scope, Weights};
-use crate::{Gpu, ModelError, Part, single};
+use crate::weights::{REMEDY, Scope, Weights};
+use crate::{Gpu, ModelError, ModelFiles, Part, single};
 
 /// The shape of a model: the part of Hugging Face's `config.json` for GPT-2
 /// that decides what is computed. Absent fields have the values `transformers`
@@ -100,9 +100,8 @@ impl Config {
     /// # Errors
     /// If there is none, it is not JSON, or the model it describes cannot be.
     pub fn open(file: &Path) -> Result<Self, ModelError> {
-        let remedy = "a model is a folder that holds config.json and model.safetensors";
-        let text =
-            fs::read(file).map_err(|source| ModelError::Io { file: file.to_owned(), source, remedy })?;
+        let error = |source| ModelError::Io { file: file.to_owned(), source, remedy: REMEDY };
+        let text = fs::read(file).map_err(error)?;
         let name = file.display().to_string();
         let config: Self = serde_json::from_slice(&text).map_err(|error| ModelError::Config {
             file: name.clone(),
@@ -469,17 +468,21 @@ pub struct Gpt2 {
 }
 
 impl Gpt2 {
-    /// Loads the model in the folder `dir`: its `config.json` and `model.safetensors`.
+    /// Loads a model, a folder or a file as [`ModelFiles`] finds them.
     ///
     /// # Errors
-    /// If a file is missing or damaged, or the two do not belong together.
-    pub fn open(dir: &Path) -> Result<Self, ModelError> {
-        let config = Config::open(&dir.join("config.json"))?;
-        let file = dir.join("model.safetensors");
-        let remedy = "a model is a folder that holds config.json and model.safetensors";
-        let bytes =
-            fs::read(&file).map_err(|source| ModelError::Io { file: file.clone(), source, remedy })?;
-        Self::load(config, &Weights::parse(&file.display().to_string(), &bytes)?)
+    /// If a file is missing or damaged, or they do not belong together.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::from_files(ModelFiles::open(path)?)
+    }
+
+    /// Makes the model whose files are open.
+    ///
+    /// # Errors
+    /// Those of [`Gpt2::open`].
+    pub fn from_files(files: ModelFiles) -> Result<Self, ModelError> {
+        let (config, weights) = files.into_parts();
+        Self::load(config, &weights)
     }
 
     /// Makes the model that `config` describes from the bytes of a safetensors file.

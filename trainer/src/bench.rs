@@ -43,8 +43,8 @@ pub enum BenchCommand {
 /// What `continuo bench decode` can be told.
 #[derive(Debug, Args)]
 pub struct DecodeArgs {
-    /// A model folder (config.json, model.safetensors)
-    #[arg(long, value_name = "DIR")]
+    /// A model: a folder (config.json, model.safetensors) or a GGUF file
+    #[arg(long, value_name = "DIR|FILE")]
     pub model: PathBuf,
     /// What the model runs on.
     #[command(flatten)]

@@ -40,6 +40,6 @@ pub enum Command {
     Generate(generate::GenerateArgs),
     /// Measure how fast this machine answers
     Bench(bench::BenchArgs),
-    /// Look at model folders
+    /// Look at a model, or write it for other programs
     Model(model::ModelArgs),
 }

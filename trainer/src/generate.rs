@@ -73,8 +73,8 @@ pub struct GenerateArgs {
     /// Another number, another answer (the plugin knows those to 9999)
     #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
-    /// A model folder in place of the built-in model
-    #[arg(long, value_name = "DIR")]
+    /// A model in place of the built-in one: a folder or a GGUF file
+    #[arg(long, value_name = "DIR|FILE")]
     pub model: Option<PathBuf>,
     /// What the model runs on.
     #[command(flatten)]

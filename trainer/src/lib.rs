@@ -9,7 +9,7 @@
 //! - [`generate`]: `generate`, a phrase in and takes out.
 //! - [`limits`]: what an answer is held to, as it is typed.
 //! - [`mod@bench`]: `bench decode`, how fast this machine answers.
-//! - [`model`]: `model info`.
+//! - [`model`]: `model info`, `model convert`, `model quantize`.
 //! - [`device`]: what a model runs on, as it is typed.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
 //! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.

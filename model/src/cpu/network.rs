@@ -14,8 +14,8 @@ use super::kernel::Isa;
 pub use super::matrix::Precision;
 use super::matrix::{Choice, Input, Linear, Matrix, Table};
 use super::pool::{self, Pool};
-use crate::weights::{Mapped, Scope, Weights};
-use crate::{Config, ModelError, Network, Part, math};
+use crate::weights::{Scope, Weights};
+use crate::{Config, ModelError, ModelFiles, Network, Part, math};
 
 /// A GPT-2 for the processor, with its weights packed. It does not change, so any
 /// number of threads may share one, each with caches of its own.
@@ -48,18 +48,22 @@ struct Norm {
 }
 
 impl Cpu {
-    /// Loads the model in the folder `dir`: its `config.json` and `model.safetensors`.
-    /// The file is not kept: what is in memory afterwards is the packed weights.
+    /// Loads a model, a folder or a file as [`ModelFiles`] finds them. Files are not kept:
+    /// what is in memory afterwards is the packed weights.
     ///
     /// # Errors
-    /// If a file is missing or damaged, or the two do not belong together.
-    pub fn open(dir: &Path, precision: Precision) -> Result<Self, ModelError> {
-        let config = Config::open(&dir.join("config.json"))?;
-        let file = dir.join("model.safetensors");
-        let mapped = Mapped::open(&file)?;
-        let name = file.display().to_string();
-        let weights = Weights::parse(&name, mapped.bytes())?;
-        Self::load(config, &weights, precision, &|| mapped.put_back())
+    /// If a file is missing or damaged, or they do not belong together.
+    pub fn open(path: &Path, precision: Precision) -> Result<Self, ModelError> {
+        Self::from_files(ModelFiles::open(path)?, precision)
+    }
+
+    /// Makes the model whose files are open.
+    ///
+    /// # Errors
+    /// Those of [`Cpu::open`].
+    pub fn from_files(files: ModelFiles, precision: Precision) -> Result<Self, ModelError> {
+        let (config, weights) = files.into_parts();
+        Self::load(config, &weights, precision)
     }
 
     /// Makes the model that `config` describes from the bytes of a safetensors file.
@@ -68,30 +72,24 @@ impl Cpu {
     /// If the bytes are damaged, or are not the weights of such a model.
     pub fn from_bytes(config: Config, safetensors: &[u8], precision: Precision) -> Result<Self, ModelError> {
         config.check("the configuration given")?;
-        Self::load(config, &Weights::parse("the weights given", safetensors)?, precision, &|| ())
+        Self::load(config, &Weights::parse("the weights given", safetensors)?, precision)
     }
 
-    /// `packed` is called when what has been read is needed no longer.
-    fn load(
-        config: Config,
-        weights: &Weights<'_>,
-        precision: Precision,
-        packed: &(dyn Fn() + Sync),
-    ) -> Result<Self, ModelError> {
+    fn load(config: Config, weights: &Weights<'_>, precision: Precision) -> Result<Self, ModelError> {
         weights.check_blocks(config.n_layer)?;
         let vb = weights.transformer();
         let (c, vocabulary) = (config.n_embd, config.vocab_size);
         let table = |scope: &Scope<'_>, name| {
             let values = scope.values(&[vocabulary, c], name)?;
             let table = Table::pack(&values, c, vocabulary, precision);
-            packed();
+            weights.put_back();
             Ok::<_, ModelError>(Arc::new(table))
         };
         let wte = table(&vb, "wte.weight")?;
         let wpe = vb.values(&[config.n_positions, c], "wpe.weight")?.to_vec();
         let blocks = (0..config.n_layer).into_par_iter().map(|layer| {
             let block = Block::load(&config, &vb.pp("h").pp(layer), precision);
-            packed();
+            weights.put_back();
             block
         });
         let blocks = blocks.collect::<Result<_, _>>()?;

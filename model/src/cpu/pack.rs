@@ -52,14 +52,7 @@ impl Panels {
         let mut values = [[0.0; LANES]; BLOCK];
         for (at, (lines, scales)) in lines.chunks_exact_mut(QUADS).zip(scales.iter_mut()).enumerate() {
             let (panel, block) = (at / blocks, at % blocks);
-            let width = LANES.min(outputs - panel * LANES);
-            for (k, values) in values.iter_mut().enumerate() {
-                *values = [0.0; LANES];
-                let input = block * BLOCK + k;
-                if input < inputs {
-                    source.fill(input * outputs + panel * LANES, &mut values[..width]);
-                }
-            }
+            source.block(outputs, block * BLOCK, panel * LANES, &mut values);
             *scales = pack_block(&values, lines);
         }
         Self { blocks, outputs, lines, scales }
@@ -221,13 +214,13 @@ impl<W: Weight> WidePanels<W> {
     /// Packs a matrix stored `(in, out)`.
     pub(super) fn pack(source: &Values<'_>, inputs: usize, outputs: usize) -> Self {
         let mut values = Memory::<[W; LANES]>::zeros(outputs.div_ceil(LANES) * inputs);
-        let mut row = [0.0; LANES];
-        for (at, values) in values.iter_mut().enumerate() {
-            let (panel, input) = (at / inputs, at % inputs);
-            let width = LANES.min(outputs - panel * LANES);
-            source.fill(input * outputs + panel * LANES, &mut row[..width]);
-            row[width..].fill(0.0);
-            *values = row.map(W::of);
+        let mut wide = [[0.0; LANES]; BLOCK];
+        for (panel, values) in values.chunks_exact_mut(inputs).enumerate() {
+            for (block, values) in values.chunks_mut(BLOCK).enumerate() {
+                let wide = &mut wide[..values.len()];
+                source.block(outputs, block * BLOCK, panel * LANES, wide);
+                values.iter_mut().zip(wide).for_each(|(values, wide)| *values = wide.map(W::of));
+            }
         }
         Self { inputs, outputs, values }
     }

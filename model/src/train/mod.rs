@@ -12,13 +12,11 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::weights::Weights;
-use crate::{Activation, Config, ModelError};
+use crate::{Activation, Config, ModelError, ModelFiles};
 use adamw::Moments;
 use kernels::cross_entropy::IGNORED;
 use network::{Buffers, Network, Pass};
@@ -134,19 +132,16 @@ impl Trainer {
         Ok(Self::assemble(config, train, network, parameters))
     }
 
-    /// A trainer that goes on from the weights in the folder `dir`.
+    /// A trainer that goes on from the weights of a model, a folder or a file as
+    /// [`ModelFiles`] finds them.
     ///
     /// # Errors
-    /// If the folder holds no model (see [`crate::Gpt2::open`]), or `train` does not suit it.
-    pub fn from_model(dir: &Path, train: TrainConfig) -> Result<Self, ModelError> {
-        let config = Config::open(&dir.join("config.json"))?;
+    /// If there is no model (see [`crate::Gpt2::open`]), or `train` does not suit it.
+    pub fn from_model(path: &Path, train: TrainConfig) -> Result<Self, ModelError> {
+        let (config, weights) = ModelFiles::open(path)?.into_parts();
         check_settings(&config, &train)?;
-        let file = dir.join("model.safetensors");
-        let remedy = "a model is a folder that holds config.json and model.safetensors";
-        let bytes =
-            fs::read(&file).map_err(|source| ModelError::Io { file: file.clone(), source, remedy })?;
         let network = Network::new(&config);
-        let parameters = network.layout.read(&Weights::parse(&file.display().to_string(), &bytes)?)?;
+        let parameters = network.layout.read(&weights)?;
         Ok(Self::assemble(config, train, network, parameters))
     }
 

@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use candle_core::Tensor;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -146,8 +145,7 @@ impl Layout {
         let mut parameters = Vec::with_capacity(self.len());
         for slot in &self.slots {
             let scope = if slot.name == HEAD { weights.root() } else { weights.transformer() };
-            let tensor: Tensor = scope.get(&slot.shape, &slot.name)?;
-            parameters.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
+            parameters.extend(scope.values(&slot.shape, &slot.name)?.to_vec());
         }
         Ok(parameters)
     }

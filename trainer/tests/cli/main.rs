@@ -4,6 +4,7 @@
 
 mod convert;
 mod generate;
+mod model;
 mod train;
 
 use std::fs;

@@ -1,69 +1,50 @@
-//! `continuo model`: a look at model folders.
+//! `continuo model info`: what a model is.
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Args;
 use continuo_model::Config;
+use continuo_model::export::{Source, Tensors as _};
 use serde_json::json;
 
 use crate::Outcome;
-use crate::train::eval::encoding_of;
-
-/// What `continuo model` can be told.
-#[derive(Debug, Args)]
-pub struct ModelArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ModelCommand,
-}
-
-/// The subcommands of `continuo model`.
-#[derive(Debug, Subcommand)]
-pub enum ModelCommand {
-    /// Tell a model's encoding, shape and size
-    #[command(after_help = "EXAMPLES:\n  continuo model info model/\n  continuo model info model/ --json")]
-    Info(InfoArgs),
-}
 
 /// What `continuo model info` can be told.
 #[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  continuo model info model/\n  continuo model info model/ --json")]
 pub struct InfoArgs {
-    /// A model folder (config.json, model.safetensors)
-    #[arg(value_name = "DIR")]
+    /// A model folder, or a model's file (safetensors, PyTorch, GGUF)
+    #[arg(value_name = "IN")]
     pub model: PathBuf,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
-/// Runs `continuo model`.
+/// Runs `continuo model info`.
 ///
 /// # Errors
 /// One sentence that names the file and the remedy.
-pub fn run(args: &ModelArgs) -> anyhow::Result<Outcome> {
-    let ModelCommand::Info(args) = &args.command;
-    let config = Config::open(&args.model.join("config.json"))?;
-    let encoding = encoding_of(&args.model)?.as_str();
-    let weights = args.model.join("model.safetensors");
-    let bytes = std::fs::metadata(&weights)
-        .with_context(|| {
-            format!("cannot read {}; a model folder holds its weights there", weights.display())
-        })?
-        .len();
-    let name = args.model.canonicalize()?.file_name().map(|n| n.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
-    let count = parameters(&config);
+pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    let source = Source::open(&args.model)?;
+    // The models of MIDI Gen AI name none.
+    let encoding = super::output::spelling(&source)?.map_or_else(|| "text".to_owned(), |it| it.encoding);
+    let (bytes, format, numbers) =
+        (source.bytes(), source.format().to_string().to_lowercase(), source.numbers());
+    let name = super::output::name_of(&source);
+    let config = source.config();
+    let count = parameters(config);
     if args.json {
         let about = json!({
             "name": name, "encoding": encoding, "parameters": count, "bytes": bytes, "ids": config.vocab_size,
             "positions": config.n_positions, "layers": config.n_layer, "heads": config.n_head, "width": config.n_embd,
+            "format": format, "numbers": numbers,
         });
         crate::print(&format!("{about}\n"));
         return Ok(Outcome::Done);
     }
     crate::print(&format!(
-        "{name}: {encoding} encoding, {count} parameters, {bytes} bytes\n\
+        "{name}: {encoding} encoding, {count} parameters, {bytes} bytes ({format}, {numbers})\n\
          {} layers, {} heads, width {}, {} ids, {} positions\n",
         config.n_layer, config.n_head, config.n_embd, config.vocab_size, config.n_positions
     ));
