@@ -205,4 +205,17 @@ mod tests {
         let error = Engine::open(Path::new("no/such/folder")).err().unwrap().to_string();
         assert!(error.starts_with("no/such/folder: ") && error.contains("config.json"), "{error}");
     }
+
+    #[test]
+    fn a_file_is_a_model_too_and_names_its_encoding() {
+        let forms = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/forms");
+        // The fixture says `beat`, for which its vocabulary is too small.
+        let error = Engine::open(&forms.join("gguf/plain.gguf")).err().unwrap().to_string();
+        assert!(error.contains("plain.gguf") && error.contains("`beat`"), "{error}");
+        let error = Engine::open(&forms.join("q8/q8.gguf")).err().unwrap().to_string();
+        assert!(error.contains("continuo.json") && error.contains("is missing"), "{error}");
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/model");
+        let engine = Engine::open(&model.join("model.safetensors")).unwrap();
+        assert_eq!((engine.name(), engine.encoding().name()), ("model", "beat"));
+    }
 }

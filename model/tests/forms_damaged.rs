@@ -94,11 +94,16 @@ fn a_damaged_byte_is_no_panic() {
             file.seek(SeekFrom::Start(at as u64)).unwrap();
             file.write_all(&[byte]).unwrap();
         };
-        let (begin, end) = (5000.min(bytes.len()), bytes.len().saturating_sub(3500));
+        let (begin, end) = (3000.min(bytes.len()), bytes.len().saturating_sub(3500));
         for at in (0..begin).chain(end.max(begin)..bytes.len()) {
             for flip in [0x01, 0x80, 0xff] {
                 put(at, bytes[at] ^ flip);
-                let _ = Cpu::open(dir.path(), Precision::Int8);
+                // What passes is computed with, at some places.
+                if let Ok(files) = ModelFiles::open(dir.path())
+                    && at % 16 == 0
+                {
+                    Cpu::from_files(files, Precision::Int8).unwrap();
+                }
             }
             put(at, bytes[at]);
         }

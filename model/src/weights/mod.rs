@@ -297,6 +297,10 @@ impl<'a> Weights<'a> {
         let Some(entry) = self.tensors.get(tensor) else {
             return Err(ModelError::MissingTensor { file, remedy: self.missing(tensor), tensor: name });
         };
+        // Of such a one the shape may not be known.
+        if let Stored::Refused(problem) = &entry.stored {
+            return Err(ModelError::Damaged { file, problem: format!("tensor `{name}` {problem}") });
+        }
         if entry.shape != shape {
             let (expected, found) = (shape.to_vec(), entry.shape.clone());
             if self.format != FileFormat::Gguf {
@@ -310,11 +314,8 @@ impl<'a> Weights<'a> {
         }
         let format = match &entry.stored {
             Stored::Numbers(format) => *format,
-            Stored::Other(found) => {
+            Stored::Other(found) | Stored::Refused(found) => {
                 return Err(ModelError::NumberFormat { file, tensor: name, found: found.clone() });
-            }
-            Stored::Refused(problem) => {
-                return Err(ModelError::Damaged { file, problem: format!("tensor `{name}` {problem}") });
             }
         };
         let order = match *shape {
