@@ -92,42 +92,61 @@ pub(crate) fn stored(path: &Path, gpu: Option<Gpu>) -> Result<Inner, EngineError
     join(path, name, Decoder::from_files(files, gpu)?, encoding)
 }
 
-/// The encoding that a GGUF file names, or a folder, or that the model tells by itself.
+/// The encoding that a model names, or tells by itself.
 fn encoding_of(dir: &Path, path: &Path, files: &ModelFiles) -> Result<Box<dyn Encoding>, EngineError> {
-    let file = dir.join(SPELLING_FILE);
-    let spelling = match spelling_in(path, files)? {
-        Some(spelling) => Some(spelling),
-        None => read(&file)?.map(|bytes| parse::<Spelling>(&file, &bytes)).transpose()?,
-    };
-    if let Some(spelling) = spelling {
+    if let Some(spelling) = said_of(path, files)? {
         let tokenizer = if spelling.encoding == "midilike" { tokenizer_of(dir)? } else { None };
         return match tokenizer {
             Some(encoding) => Ok(encoding),
             None => spelling.resolve().map_err(|reason| problem(path, &reason)),
         };
     }
-    let rows = files.config().vocab_size;
-    if let Some(&(_, name)) = TOLD_BY_SIZE.iter().find(|&&(size, _)| size == rows) {
-        let spelling = Spelling { encoding: name.to_owned(), version: 1 };
+    if let Some(spelling) = told_by_size(files) {
         return spelling.resolve().map_err(|reason| problem(path, &reason));
     }
     tokenizer_of(dir)?.ok_or_else(|| {
         problem(
-            &file,
+            &dir.join(SPELLING_FILE),
             "is missing, and neither the size of the model's vocabulary nor a MidiTok tokenizer.json tells its \
              encoding; write {\"encoding\": \"beat\", \"version\": 1} into it if Continuo made the model",
         )
     })
 }
 
-/// The encoding that a GGUF file names.
-fn spelling_in(path: &Path, files: &ModelFiles) -> Result<Option<Spelling>, EngineError> {
-    let Some(encoding) = files.metadata(ENCODING_KEY) else { return Ok(None) };
-    let version = files.metadata(VERSION_KEY).unwrap_or("1");
-    let version = version.parse().map_err(|_| {
-        problem(path, &format!("says `{version}` under {VERSION_KEY}, which is no version; convert it again"))
-    })?;
-    Ok(Some(Spelling { encoding: encoding.to_owned(), version }))
+/// The encoding of a model's ids: the one it names, or that the size of its vocabulary
+/// tells; `None` where neither does.
+///
+/// # Errors
+/// [`EngineError::Folder`] if what names it cannot be read.
+pub fn spelling_of(path: &Path, files: &ModelFiles) -> Result<Option<Spelling>, EngineError> {
+    Ok(said_of(path, files)?.or_else(|| told_by_size(files)))
+}
+
+/// The encoding that a model names: a GGUF file inside, others in the file
+/// [`SPELLING_FILE`] beside their weights.
+///
+/// # Errors
+/// [`EngineError::Folder`] if what names it cannot be read.
+pub fn said_of(path: &Path, files: &ModelFiles) -> Result<Option<Spelling>, EngineError> {
+    if let Some(encoding) = files.metadata(ENCODING_KEY) {
+        let version = files.metadata(VERSION_KEY).unwrap_or("1");
+        let version = version.parse().map_err(|_| {
+            problem(
+                path,
+                &format!("says `{version}` under {VERSION_KEY}, which is no version; convert it again"),
+            )
+        })?;
+        return Ok(Some(Spelling { encoding: encoding.to_owned(), version }));
+    }
+    let dir = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let file = dir.join(SPELLING_FILE);
+    read(&file)?.map(|bytes| parse(&file, &bytes)).transpose()
+}
+
+fn told_by_size(files: &ModelFiles) -> Option<Spelling> {
+    let rows = files.config().vocab_size;
+    let &(_, name) = TOLD_BY_SIZE.iter().find(|&&(size, _)| size == rows)?;
+    Some(Spelling { encoding: name.to_owned(), version: 1 })
 }
 
 /// The encoding of a MidiTok tokenizer beside a model, if there is one.
@@ -169,7 +188,7 @@ fn join(
 
 fn parse<T: serde::de::DeserializeOwned>(place: &Path, bytes: &[u8]) -> Result<T, EngineError> {
     serde_json::from_slice(bytes)
-        .map_err(|error| problem(place, &format!("is not what it should be: {error}")))
+        .map_err(|error| problem(place, &format!("is not what it should be ({error}); correct or remove it")))
 }
 
 fn problem(path: &Path, reason: &str) -> EngineError {

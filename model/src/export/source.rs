@@ -35,6 +35,12 @@ impl Source {
         }
     }
 
+    /// Its files.
+    #[must_use]
+    pub fn model(&self) -> &ModelFiles {
+        &self.files
+    }
+
     /// The files that hold the weights.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.files()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use continuo_engine::source::spelling_of;
 use continuo_model::Config;
 use continuo_model::export::{Source, Tensors as _};
 use serde_json::json;
@@ -27,8 +28,8 @@ pub struct InfoArgs {
 /// One sentence that names the file and the remedy.
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let source = Source::open(&args.model)?;
-    // The models of MIDI Gen AI name none.
-    let encoding = super::output::spelling(&source)?.map_or_else(|| "text".to_owned(), |it| it.encoding);
+    let encoding =
+        spelling_of(&args.model, source.model())?.map_or_else(|| "unknown".to_owned(), |it| it.encoding);
     let (bytes, format, numbers) =
         (source.bytes(), source.format().to_string().to_lowercase(), source.numbers());
     let name = super::output::name_of(&source);

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use continuo_engine::source::{SPELLING_FILE, said_of};
 use continuo_model::export::{About, Numbers, Source, Tensors as _, Vocabulary, gguf, safetensors};
 use continuo_model::{FileFormat, ModelError};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::files;
@@ -24,16 +24,6 @@ pub(super) enum Form {
 
 /// The name of the weight file in a folder.
 const WEIGHTS: &str = "model.safetensors";
-
-/// The file beside a model's weights that says how its ids are meant.
-const SPELLING_FILE: &str = "continuo.json";
-
-/// What that file holds.
-#[derive(Deserialize, Serialize)]
-pub(super) struct Spelling {
-    pub(super) encoding: String,
-    version: u32,
-}
 
 /// What describes a model and is taken along to another folder.
 const COMPANIONS: [&str; 10] = [
@@ -151,27 +141,10 @@ pub(super) fn name_of(source: &Source) -> String {
 /// What a model and the files beside it say about it.
 fn about(source: &Source) -> anyhow::Result<About> {
     let vocabulary = Vocabulary::beside(source.folder(), source.config().vocab_size)?;
-    let encoding = spelling(source)?.map(|spelling| (spelling.encoding, spelling.version));
+    let encoding =
+        said_of(source.file(), source.model())?.map(|spelling| (spelling.encoding, spelling.version));
     let name = source.metadata("general.name").map_or_else(|| name_of(source), str::to_owned);
     Ok(About { name, encoding, vocabulary })
-}
-
-/// The encoding that a GGUF file names, or the folder, if one does.
-pub(super) fn spelling(source: &Source) -> anyhow::Result<Option<Spelling>> {
-    if let Some(encoding) = source.metadata("continuo.encoding") {
-        let version = source.metadata("continuo.encoding_version").unwrap_or("1");
-        let wrong =
-            || format!("{} names no version of its encoding; convert it again", source.file().display());
-        let version = version.parse().with_context(wrong)?;
-        return Ok(Some(Spelling { encoding: encoding.to_owned(), version }));
-    }
-    let file = source.folder().join(SPELLING_FILE);
-    if !file.exists() {
-        return Ok(None);
-    }
-    let remedy =
-        || format!("{} does not name an encoding and its version; correct or remove it", file.display());
-    serde_json::from_slice(&files::read(&file)?).map(Some).with_context(remedy)
 }
 
 /// A folder on its way, which goes where the work does not come to its end.
@@ -208,13 +181,15 @@ fn folder(
     };
     let config = safetensors::describe(source.config(), numbers, before)?;
     files::write(&staging.0.join("config.json"), format!("{config:#}\n").as_bytes())?;
-    for name in COMPANIONS {
+    // What lies beside a GGUF file for people to read need not be about it.
+    let first = if source.format() == FileFormat::Gguf { FOR_PEOPLE } else { 0 };
+    for name in &COMPANIONS[first..] {
         let from = source.folder().join(name);
         if from.is_file() {
             files::write(&staging.0.join(name), &files::read(&from)?)?;
         }
     }
-    if let (FileFormat::Gguf, Some(spelling)) = (source.format(), spelling(source)?) {
+    if let (FileFormat::Gguf, Some(spelling)) = (source.format(), said_of(source.file(), source.model())?) {
         let spelling = serde_json::to_string(&spelling)?;
         files::write(&staging.0.join(SPELLING_FILE), format!("{spelling}\n").as_bytes())?;
     }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use continuo_model::Config;
+use continuo_engine::source::spelling_of;
 use continuo_model::train::Trainer;
+use continuo_model::{Config, ModelFiles};
 use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::encodings::EncodingName;
-use crate::files;
 use crate::ngram::NGram;
 use crate::train::batches::cut;
 use crate::train::settings::Settings;
@@ -27,8 +27,8 @@ use crate::train::{TrainArgs, card, corpus, measure, start};
         continuo eval model/ unseen-music/ --ngram training-music/ --json"
 )]
 pub struct EvalArgs {
-    /// A model folder
-    #[arg(value_name = "DIR")]
+    /// A model folder, or a model's file (safetensors, PyTorch, GGUF)
+    #[arg(value_name = "DIR|FILE")]
     pub model: PathBuf,
     /// Folders of MIDI files to measure on
     #[arg(value_name = "MIDI_FOLDER", required = true)]
@@ -49,8 +49,7 @@ pub struct EvalArgs {
 /// # Errors
 /// One sentence that names the file and the remedy.
 pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
-    let encoding = encoding_of(&args.model)?;
-    let context = Config::open(&args.model.join("config.json"))?.n_positions;
+    let (encoding, Config { n_positions: context, .. }) = open(&args.model)?;
     let chunks = |folders: &[PathBuf]| -> anyhow::Result<_> {
         let corpus = corpus::read(folders, encoding.encoding().as_ref(), 0.0)?;
         let chunks: Vec<Vec<u32>> =
@@ -84,18 +83,17 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
     Ok(if corpus.refused.is_empty() { Outcome::Done } else { Outcome::Refused })
 }
 
-/// The encoding a model folder names; `text` where it names none, as the models of
-/// MIDI Gen AI.
+/// The encoding and the shape of a model; `text` where nothing tells the encoding, as of
+/// models of MIDI Gen AI.
 ///
 /// # Errors
-/// If the folder or its `continuo.json` cannot be used.
-pub fn encoding_of(model: &Path) -> anyhow::Result<EncodingName> {
-    let path = model.join("continuo.json");
-    if !path.exists() {
-        return Ok(EncodingName::Text);
-    }
-    let place =
-        || format!("{} does not name a known encoding (text, beat, anticipation, midilike)", path.display());
-    let description: Value = serde_json::from_slice(&files::read(&path)?).with_context(place)?;
-    serde_json::from_value(description["encoding"].clone()).with_context(place)
+/// If the model cannot be read, or its encoding is none of this build's.
+pub fn open(model: &Path) -> anyhow::Result<(EncodingName, Config)> {
+    let files = ModelFiles::open(model)?;
+    let spelling = spelling_of(model, &files)?;
+    let name = spelling.map_or_else(|| "text".to_owned(), |spelling| spelling.encoding);
+    let encoding = serde_json::from_value(Value::String(name)).with_context(|| {
+        format!("{} does not name a known encoding (text, beat, anticipation, midilike)", model.display())
+    })?;
+    Ok((encoding, files.config().clone()))
 }

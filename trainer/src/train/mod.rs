@@ -70,7 +70,7 @@ pub struct TrainArgs {
     /// Width, in place of the size's
     #[arg(long, conflicts_with = "base")]
     pub width: Option<usize>,
-    /// A model folder to fine-tune in place of starting from nothing
+    /// A model folder or file to fine-tune in place of starting from nothing
     #[arg(long, value_name = "DIR")]
     pub base: Option<PathBuf>,
     /// Ids the model looks at [default: 512, or fewer where the base model has fewer]

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use continuo_model::Config;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
 use crate::train::TrainArgs;
-use crate::train::eval::encoding_of;
+use crate::train::eval;
 
 /// Layers, heads and width by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,9 +59,9 @@ struct Base {
 
 impl Base {
     fn open(folder: &Path) -> anyhow::Result<Self> {
-        let config = Config::open(&folder.join("config.json"))?;
+        let (encoding, config) = eval::open(folder)?;
         Ok(Self {
-            encoding: encoding_of(folder)?,
+            encoding,
             shape: Shape { layers: config.n_layer, heads: config.n_head, width: config.n_embd },
             positions: config.n_positions,
         })

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use continuo_model::Config;
 use continuo_model::train::{TrainConfig, Trainer};
+use continuo_model::{Config, ModelFiles};
 use serde_json::{Value, json};
 
 use crate::encodings::EncodingName;
@@ -39,7 +39,8 @@ fn new_trainer(settings: &Settings, steps: u64) -> anyhow::Result<Trainer> {
     let config = train_config(settings, steps);
     let vocab_size = settings.encoding.encoding().vocab_size();
     if let Some(base) = &settings.base {
-        let shape = Config::open(&base.join("config.json"))?;
+        let files = ModelFiles::open(base)?;
+        let shape = files.config();
         if shape.vocab_size != vocab_size || shape.n_positions < settings.context {
             bail!(
                 "{} has {} ids and {} positions, but --encoding {} has {vocab_size} ids and --context is {}; \

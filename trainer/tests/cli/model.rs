@@ -164,3 +164,18 @@ fn a_gguf_file_is_read_again_and_says_the_same() {
     refused(root, &["quantize", "gguf", "gguf/tiny.gguf", "--force"], &["is the model to be read"]);
     refused(root, &["quantize", "gguf/tiny.gguf", "gguf/tiny.gguf", "--force"], &["is the model to be read"]);
 }
+
+/// A GGUF file is measured as the folder it was made from.
+#[test]
+fn eval_takes_a_single_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    let (model, music) = (assets.join("model"), assets.join("phrases"));
+    let (model, music) = (model.to_str().unwrap(), music.to_str().unwrap());
+    check(folder.path(), &["model", "convert", model, "model.gguf"], 0);
+    let about = json(&check(folder.path(), &["model", "info", "model.gguf", "--json"], 0));
+    assert_eq!(about["encoding"], "beat");
+    let eval = |model| check(folder.path(), &["eval", model, music, "--json"], 0);
+    let loss = |said: &str| json(said)["nats_per_token"].as_f64().unwrap();
+    assert!((loss(&eval("model.gguf")) - loss(&eval(model))).abs() < 1e-9);
+}
