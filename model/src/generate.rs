@@ -50,13 +50,14 @@ struct Take<'a, G, C> {
     allowed: Vec<Range<u32>>,
     logits: Vec<f32>,
     history: Vec<u32>,
-    /// What is to be read in place of `history` once the window is full.
+    /// What is read to take the place of `history` before the window is full.
     successor: Option<Successor<C>>,
 }
 
-/// A shorter history to go on from in a fresh window, as it looks so far. It is read a
-/// few ids at a time beside the steps of the take, which costs little, as the weights
-/// pass by anyway: when the window is full, next to nothing is left to read.
+/// A shorter history to go on from in a fresh window, as it looks so far. It is read some
+/// ids at a time beside the steps of the takes, which costs little, as the weights pass by
+/// anyway: no step is late. One take after the other does so, as each needs the memory of
+/// two meanwhile.
 struct Successor<C> {
     /// How long the history was when this one was begun.
     since: usize,
@@ -65,11 +66,11 @@ struct Successor<C> {
 }
 
 /// Ids of a successor that are read with every step.
-const BESIDE: usize = 4;
+const BESIDE: usize = 16;
 
-/// How much of a window is left when a successor is begun: a fifth. What it has to read,
-/// half a window and what comes in the meantime, then fits into the steps left.
-const LEFT: usize = 5;
+/// How much of a window is left when the first successor is begun: a quarter. What seven have
+/// to read, half a window each and what comes in the meantime, fits into the steps left.
+const LEFT: usize = 4;
 
 /// How many ids are chosen before a successor is looked at again.
 const AGAIN: usize = 16;
@@ -122,10 +123,12 @@ async fn continued<N: Network, G: Guide>(
             take.choose()?;
         }
         takes.retain(|take| !take.allowed.is_empty());
+        let mut may_begin = takes.iter().all(|take| take.successor.is_none());
         for take in &mut takes {
-            if take.make_room(model, cancelled).await? == Ending::Cancelled {
+            if take.make_room(model, may_begin, cancelled).await? == Ending::Cancelled {
                 return Ok(Ending::Cancelled);
             }
+            may_begin &= take.successor.is_none();
         }
         rounds += 1;
         model.due(urgency(takes.iter().map(|take| &*take.guide), rounds));
@@ -169,21 +172,25 @@ impl<'a, G: Guide, C: KvCache> Take<'a, G, C> {
         Ok(())
     }
 
-    /// Sees to it that one more id fits into the window, and that its successor is there
-    /// when it is full. Positions are absolute in GPT-2, so a moved window is read
-    /// afresh; half a window at once keeps that rare.
+    /// Sees to it that one more id fits into the window: a successor is begun when it is
+    /// nearly full, if that may be, and takes over when it is ready. Positions are absolute in
+    /// GPT-2, so a moved window is read afresh; half a window at once keeps that rare.
     async fn make_room<N: Network<Cache = C>>(
         &mut self,
         model: &N,
+        may_begin: bool,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Ending, ModelError> {
-        let window = model.config().n_positions;
-        if self.history.len() <= window {
-            self.look_ahead(model, window);
+        let (window, len) = (model.config().n_positions, self.history.len());
+        if may_begin && len + window / LEFT >= window {
+            self.successor = Some(Successor { since: len, ids: Vec::new(), prompt: Prompt::new(model) });
+        }
+        let ready = self.look_ahead(window);
+        if len <= window && !ready {
             return Ok(Ending::Complete);
         }
-        let since = self.successor.as_ref().map_or(self.history.len(), |successor| successor.since);
-        self.history = self.guide.shorten(&self.history, window / 2 + self.history.len() - since);
+        let since = self.successor.as_ref().map_or(len, |successor| successor.since);
+        self.history = self.guide.shorten(&self.history, window / 2 + len - since);
         let mut prompt = self.successor.take().map_or_else(|| Prompt::new(model), |it| it.prompt);
         let (_, before) = self.history.split_last().ok_or(ModelError::NoIds)?;
         let ending = prompt.follow(model, before, cancelled).await?;
@@ -191,21 +198,15 @@ impl<'a, G: Guide, C: KvCache> Take<'a, G, C> {
         Ok(ending)
     }
 
-    /// Begins a successor when the window is nearly full, and brings it up to date now
-    /// and then.
-    fn look_ahead<N: Network<Cache = C>>(&mut self, model: &N, window: usize) {
+    /// Brings the successor up to date now and then, and says whether it has been read.
+    fn look_ahead(&mut self, window: usize) -> bool {
         let len = self.history.len();
-        if len + window / LEFT < window {
-            return;
-        }
-        let successor = self.successor.get_or_insert_with(|| Successor {
-            since: len,
-            ids: Vec::new(),
-            prompt: Prompt::new(model),
-        });
-        if (len - successor.since).is_multiple_of(AGAIN) || len == window {
+        let Some(successor) = &mut self.successor else { return false };
+        let read = !successor.ids.is_empty() && successor.prompt.len() + 1 >= successor.ids.len();
+        if !read && (len - successor.since).is_multiple_of(AGAIN) {
             successor.ids = self.guide.shortened(&self.history, window / 2 + len - successor.since);
             successor.prompt.go_back_to(&successor.ids);
         }
+        read
     }
 }

@@ -16,7 +16,7 @@ use memmap2::{MmapMut, MmapRaw};
 const LARGE: usize = 2 << 20;
 
 /// Bytes of a chunk, of which only those count that are written to.
-const CHUNK: usize = 64 << 20;
+const CHUNK: usize = 256 << 20;
 
 /// Where in a chunk something may begin: a cache line.
 const ALIGNMENT: usize = 64;
