@@ -7,6 +7,7 @@ use std::path::Path;
 
 use continuo_codec::beat::{self, Beat};
 use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
+use continuo_model::export::gguf::{ENCODING_KEY, ENCODING_VERSION_KEY};
 use continuo_model::{Config, Decoder, Gpu, ModelFiles, Network as _};
 use serde::{Deserialize, Serialize};
 
@@ -76,10 +77,6 @@ pub(crate) fn embedded(gpu: Option<Gpu>) -> Result<Inner, EngineError> {
     join(here, "Continuo's default model".to_owned(), model, encoding)
 }
 
-/// The keys in a GGUF file that say what [`SPELLING_FILE`] says of others.
-const ENCODING_KEY: &str = "continuo.encoding";
-const VERSION_KEY: &str = "continuo.encoding_version";
-
 /// The model in a folder or a file, for a graphics card if one is given.
 pub(crate) fn stored(path: &Path, gpu: Option<Gpu>) -> Result<Inner, EngineError> {
     let files = ModelFiles::open(path)?;
@@ -129,11 +126,13 @@ pub fn spelling_of(path: &Path, files: &ModelFiles) -> Result<Option<Spelling>, 
 /// [`EngineError::Folder`] if what names it cannot be read.
 pub fn said_of(path: &Path, files: &ModelFiles) -> Result<Option<Spelling>, EngineError> {
     if let Some(encoding) = files.metadata(ENCODING_KEY) {
-        let version = files.metadata(VERSION_KEY).unwrap_or("1");
+        let version = files.metadata(ENCODING_VERSION_KEY).unwrap_or("1");
         let version = version.parse().map_err(|_| {
             problem(
                 path,
-                &format!("says `{version}` under {VERSION_KEY}, which is no version; convert it again"),
+                &format!(
+                    "says `{version}` under {ENCODING_VERSION_KEY}, which is no version; convert it again"
+                ),
             )
         })?;
         return Ok(Some(Spelling { encoding: encoding.to_owned(), version }));

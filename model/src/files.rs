@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::export::Tensors;
+use crate::export::layout::{Entry, Role, entries};
 use crate::weights::{FileFormat, Metadata, REMEDY, Weights};
 use crate::{Config, ModelError};
 
@@ -57,30 +59,13 @@ impl ModelFiles {
 
     /// Everything that computing asks for.
     fn check(&self) -> Result<(), ModelError> {
-        let Config { n_embd: c, n_layer, vocab_size, n_positions, tie_word_embeddings, .. } = self.config;
-        self.weights.check_blocks(n_layer)?;
-        let transformer = self.weights.transformer();
-        transformer.values(&[vocab_size, c], "wte.weight")?;
-        transformer.values(&[n_positions, c], "wpe.weight")?;
-        for layer in 0..n_layer {
-            let block = transformer.pp("h").pp(layer);
-            for (name, inputs, outputs) in [
-                ("attn.c_attn", c, 3 * c),
-                ("attn.c_proj", c, c),
-                ("mlp.c_fc", c, self.config.inner()),
-                ("mlp.c_proj", self.config.inner(), c),
-            ] {
-                block.pp(name).values(&[inputs, outputs], "weight")?;
-                block.pp(name).values(&[outputs], "bias")?;
-            }
-            for name in ["ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias"] {
-                block.values(&[c], name)?;
-            }
-        }
-        transformer.values(&[c], "ln_f.weight")?;
-        transformer.values(&[c], "ln_f.bias")?;
-        if !tie_word_embeddings {
-            self.weights.root().values(&[vocab_size, c], "lm_head.weight")?;
+        self.weights.check_blocks(self.config.n_layer)?;
+        for Entry { name, shape, role } in entries(&self.config) {
+            match role {
+                Role::Head if self.config.tie_word_embeddings => continue,
+                Role::Head => self.weights.root().values(&shape, &name)?,
+                _ => self.weights.transformer().values(&shape, &name)?,
+            };
         }
         Ok(())
     }
@@ -115,6 +100,16 @@ impl ModelFiles {
         self.weights.files().map(Path::new)
     }
 
+    /// The folder that they lie in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        match self.file().parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => self.file(),
+        }
+    }
+
     /// How long they are together.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -134,28 +129,33 @@ impl ModelFiles {
         self.weights.names()
     }
 
-    /// The shape of a tensor, named as for [`ModelFiles::tensor`].
+    /// The shape of a tensor, named as for [`Tensors::tensor`].
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.weights.shape(&self.full_name(name))
-    }
-
-    /// The numbers of a tensor in the order in which `transformers` stores them. Its name
-    /// is `lm_head.weight` or one like `h.0.attn.c_attn.weight`; `transformer.` before it
-    /// makes no difference.
-    ///
-    /// # Errors
-    /// If there is no such tensor, or its numbers are none that weights are.
-    pub fn tensor(&self, name: &str) -> Result<Vec<f32>, ModelError> {
-        let name = self.full_name(name);
-        let shape = self.weights.shape(&name).unwrap_or_default();
-        Ok(self.weights.values(shape, &name)?.to_vec())
     }
 
     fn full_name(&self, name: &str) -> String {
         let name = name.strip_prefix("transformer.").unwrap_or(name);
         let prefixed = format!("{}{name}", self.weights.prefix());
         if self.weights.shape(&prefixed).is_some() { prefixed } else { name.to_owned() }
+    }
+}
+
+impl Tensors for ModelFiles {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn file(&self) -> &Path {
+        self.files().next().unwrap_or(Path::new(""))
+    }
+
+    /// `transformer.` before the name makes no difference.
+    fn tensor(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        let name = self.full_name(name);
+        let shape = self.weights.shape(&name).unwrap_or_default();
+        Ok(self.weights.values(shape, &name)?.to_vec())
     }
 }
 

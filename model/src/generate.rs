@@ -92,48 +92,40 @@ pub fn generate<N: Network, G: Guide>(
     sampling: &Sampling,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Ending, ModelError> {
-    model.run(continued(model, prompt, ids, guides, sampling, cancelled))
-}
-
-async fn continued<N: Network, G: Guide>(
-    model: &N,
-    prompt: &mut Prompt<N::Cache>,
-    ids: &[u32],
-    guides: &mut [G],
-    sampling: &Sampling,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Ending, ModelError> {
-    let mut rounds = 0;
-    model.due(urgency(guides.iter(), rounds));
-    let (_, first) = ids.split_last().ok_or(ModelError::NoIds)?;
-    if prompt.follow(model, first, cancelled).await? == Ending::Cancelled {
-        return Ok(Ending::Cancelled);
-    }
-    let numbered = guides.iter_mut().enumerate();
-    let takes = numbered.map(|(index, guide)| Take::new(guide, Sampler::new(sampling, index), prompt, ids));
-    let mut takes: Vec<_> = takes.collect();
-    takes.iter_mut().for_each(|take| take.guide.allowed(&mut take.allowed));
-    takes.retain(|take| !take.allowed.is_empty());
-    while !takes.is_empty() {
-        step(model, &mut takes).await?;
-        for take in &mut takes {
-            if cancelled() {
-                return Ok(Ending::Cancelled);
-            }
-            take.choose()?;
+    model.run(async {
+        let mut rounds = 0;
+        model.due(urgency(guides.iter(), rounds));
+        let (_, first) = ids.split_last().ok_or(ModelError::NoIds)?;
+        if prompt.follow(model, first, cancelled).await? == Ending::Cancelled {
+            return Ok(Ending::Cancelled);
         }
+        let numbered = guides.iter_mut().enumerate();
+        let takes =
+            numbered.map(|(index, guide)| Take::new(guide, Sampler::new(sampling, index), prompt, ids));
+        let mut takes: Vec<_> = takes.collect();
+        takes.iter_mut().for_each(|take| take.guide.allowed(&mut take.allowed));
         takes.retain(|take| !take.allowed.is_empty());
-        let mut may_begin = takes.iter().all(|take| take.successor.is_none());
-        for take in &mut takes {
-            if take.make_room(model, may_begin, cancelled).await? == Ending::Cancelled {
-                return Ok(Ending::Cancelled);
+        while !takes.is_empty() {
+            step(model, &mut takes).await?;
+            for take in &mut takes {
+                if cancelled() {
+                    return Ok(Ending::Cancelled);
+                }
+                take.choose()?;
             }
-            may_begin &= take.successor.is_none();
+            takes.retain(|take| !take.allowed.is_empty());
+            let mut may_begin = takes.iter().all(|take| take.successor.is_none());
+            for take in &mut takes {
+                if take.make_room(model, may_begin, cancelled).await? == Ending::Cancelled {
+                    return Ok(Ending::Cancelled);
+                }
+                may_begin &= take.successor.is_none();
+            }
+            rounds += 1;
+            model.due(urgency(takes.iter().map(|take| &*take.guide), rounds));
         }
-        rounds += 1;
-        model.due(urgency(takes.iter().map(|take| &*take.guide), rounds));
-    }
-    Ok(Ending::Complete)
+        Ok(Ending::Complete)
+    })
 }
 
 /// When the first of some guides wants its next id.

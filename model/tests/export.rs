@@ -10,9 +10,9 @@ use candle_core::Device;
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, Value};
 use continuo_model::export::{
-    About, Numbers, Q8_0_BLOCK, Source, Tensors, Vocabulary, gguf, quantize_q8_0, safetensors,
+    About, Numbers, Q8_0_BLOCK, Tensors, Vocabulary, gguf, quantize_q8_0, safetensors,
 };
-use continuo_model::{Activation, Config, Gpt2, ModelError};
+use continuo_model::{Activation, Config, Gpt2, ModelError, ModelFiles};
 use serde::Deserialize;
 
 fn fixture(name: &str) -> PathBuf {
@@ -206,7 +206,7 @@ impl Tensors for Layers {
 #[test]
 fn a_safetensors_file_answers_as_the_one_it_was_made_of() {
     for name in ["plain", "odd", "other"] {
-        let (folder, source) = (tempfile::tempdir().unwrap(), Source::open(&fixture(name)).unwrap());
+        let (folder, source) = (tempfile::tempdir().unwrap(), ModelFiles::open(&fixture(name)).unwrap());
         let path = folder.path().join("model.safetensors");
         safetensors::write(&source, Numbers::F32, &path, &mut |_, _| true).unwrap().unwrap();
         let config = safetensors::describe(source.config(), Numbers::F32, None).unwrap();
@@ -221,7 +221,7 @@ fn a_safetensors_file_answers_as_the_one_it_was_made_of() {
         assert!(bytes.unwrap() < fs::metadata(&path).unwrap().len());
         fs::write(half.with_file_name("config.json"), config.to_string()).unwrap();
         close(&answer(&folder.path().join("half")), &answer(&fixture(name)), 0.02);
-        assert_eq!(Source::open(&half).unwrap().numbers(), "f16");
+        assert_eq!(ModelFiles::open(&half).unwrap().number_formats()[0].to_lowercase(), "f16");
     }
 }
 

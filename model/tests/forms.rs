@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use continuo_model::cpu::{Cpu, Precision};
+use continuo_model::export::Tensors as _;
 use continuo_model::train::{TrainConfig, Trainer};
 use continuo_model::{Activation, FileFormat, Gpt2, ModelFiles, Network};
 use serde::Deserialize;

@@ -288,7 +288,7 @@ impl Guide for Watch {
     }
 
     fn shortened(&self, history: &[u32], max: usize) -> Vec<u32> {
-        // Only looked at: prompt and answer fit the window.
+        // Nobody hears what is left out.
         history[history.len().saturating_sub(max)..].to_vec()
     }
 }

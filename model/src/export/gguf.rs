@@ -9,8 +9,15 @@ use std::path::Path;
 
 use super::layout::{Entry, Role, entries};
 use super::staged::Staged;
-use super::{About, Numbers, Tensors, Vocabulary, Watch, read};
+use super::{About, Numbers, Tensors, Vocabulary, Watch, append, each, read};
+use crate::weights::gguf_name;
 use crate::{Activation, Config, ModelError};
+
+/// The key under which a file names the encoding of its ids.
+pub const ENCODING_KEY: &str = "continuo.encoding";
+
+/// The key of the version of that encoding's vocabulary.
+pub const ENCODING_VERSION_KEY: &str = "continuo.encoding_version";
 
 /// What the data of a tensor begins at a multiple of, in bytes.
 const ALIGNMENT: u64 = 32;
@@ -36,19 +43,7 @@ pub fn write(
     let mut file = Staged::new(path)?;
     file.write(&header(config, about, numbers, &planned))?;
     file.pad(ALIGNMENT)?;
-    let total = planned.iter().map(|tensor| tensor.entry.count() as u64).sum();
-    let mut done = 0;
-    for tensor in &planned {
-        if !watch(done, total) {
-            return Ok(None);
-        }
-        tensor.write(source, &mut file)?;
-        done += tensor.entry.count() as u64;
-    }
-    if !watch(done, total) {
-        return Ok(None);
-    }
-    file.finish().map(Some)
+    each(file, &planned, |tensor| tensor.entry.count(), watch, |tensor, file| tensor.write(source, file))
 }
 
 /// Refuses what llama.cpp's `gpt2` cannot be told.
@@ -110,28 +105,9 @@ impl Planned {
         if let Role::Attention(layer) | Role::AttentionBias(layer) = self.entry.role {
             fold(config, layer, &mut values);
         }
-        let mut room = Vec::new();
-        for part in values.chunks(PART) {
-            room.clear();
-            if !self.numbers.encode(part, &mut room) {
-                return Err(too_large(source.file(), name, self.numbers));
-            }
-            file.write(&room)?;
-        }
+        append(file, &values, self.numbers, source, name)?;
         file.pad(ALIGNMENT)
     }
-}
-
-/// How many numbers are encoded at a time: whole blocks of any format.
-const PART: usize = 1 << 16;
-
-/// A number that a format has no room for.
-pub(super) fn too_large(file: &Path, tensor: &str, numbers: Numbers) -> ModelError {
-    let problem = format!(
-        "tensor `{tensor}` holds a number that {} has no room for; write the model as f32",
-        numbers.as_str()
-    );
-    ModelError::Damaged { file: file.display().to_string(), problem }
 }
 
 /// A matrix of so many rows the other way round.
@@ -177,7 +153,7 @@ fn header(config: &Config, about: &About, numbers: Numbers, planned: &[Planned])
     }
     let mut offset: u64 = 0;
     for tensor in planned {
-        string(&mut header, &tensor.entry.gguf);
+        string(&mut header, &gguf_name(&tensor.entry.name));
         let sizes = tensor.dimensions();
         #[expect(clippy::cast_possible_truncation, reason = "one or two")]
         header.extend((sizes.len() as u32).to_le_bytes());
@@ -283,8 +259,8 @@ fn metadata(config: &Config, about: &About, numbers: Numbers) -> Vec<(&'static s
         ("gpt2.attention.layer_norm_epsilon", epsilon),
     ]);
     if let Some((encoding, version)) = &about.encoding {
-        all.push(("continuo.encoding", text(encoding)));
-        all.push(("continuo.encoding_version", U32(*version)));
+        all.push((ENCODING_KEY, text(encoding)));
+        all.push((ENCODING_VERSION_KEY, U32(*version)));
     }
     // The scales as they are once the queries have taken up the rest.
     all.extend([

@@ -1,22 +1,19 @@
-//! The tensors of a GPT-2: their names in Hugging Face's files and in llama.cpp's, and
-//! their shapes.
+//! The tensors of a GPT-2: their names in Hugging Face's files, and their shapes.
 
 use crate::Config;
 
 /// A tensor of a model.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Hugging Face's name, without `transformer.`.
-    pub(super) name: String,
-    /// llama.cpp's name.
-    pub(super) gguf: String,
+    pub(crate) name: String,
     /// As in Hugging Face's files: a projection is (in, out).
-    pub(super) shape: Vec<usize>,
-    pub(super) role: Role,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) role: Role,
 }
 
 /// What a tensor does, as far as it decides how it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// The vectors of the ids, which are multiplied with as a matrix where they are the head.
     Embedding,
     /// The vectors of the positions, which are only ever looked up.
@@ -41,15 +38,15 @@ impl Entry {
 }
 
 /// All tensors of a model, the output head among them, also where it is the embedding.
-pub(super) fn entries(config: &Config) -> Vec<Entry> {
+pub(crate) fn entries(config: &Config) -> Vec<Entry> {
     let c = config.n_embd;
     let matrix = [config.vocab_size, c];
     let mut all = vec![
-        entry("wte.weight", "token_embd.weight", &matrix, Role::Embedding),
-        entry("wpe.weight", "position_embd.weight", &[config.n_positions, c], Role::Positions),
-        entry("ln_f.weight", "output_norm.weight", &[c], Role::Vector),
-        entry("ln_f.bias", "output_norm.bias", &[c], Role::Vector),
-        entry("lm_head.weight", "output.weight", &matrix, Role::Head),
+        entry("wte.weight", &matrix, Role::Embedding),
+        entry("wpe.weight", &[config.n_positions, c], Role::Positions),
+        entry("ln_f.weight", &[c], Role::Vector),
+        entry("ln_f.bias", &[c], Role::Vector),
+        entry("lm_head.weight", &matrix, Role::Head),
     ];
     (0..config.n_layer).for_each(|layer| block(config, layer, &mut all));
     all
@@ -57,25 +54,25 @@ pub(super) fn entries(config: &Config) -> Vec<Entry> {
 
 fn block(config: &Config, layer: usize, all: &mut Vec<Entry>) {
     let (c, inner) = (config.n_embd, config.inner());
-    let mut add = |name: &str, gguf: &str, shape: &[usize], role| {
-        all.push(entry(&format!("h.{layer}.{name}"), &format!("blk.{layer}.{gguf}"), shape, role));
+    let mut add = |name: &str, kind, shape: &[usize], role| {
+        all.push(entry(&format!("h.{layer}.{name}.{kind}"), shape, role));
     };
-    for (name, gguf) in [("ln_1", "attn_norm"), ("ln_2", "ffn_norm")] {
-        add(&format!("{name}.weight"), &format!("{gguf}.weight"), &[c], Role::Vector);
-        add(&format!("{name}.bias"), &format!("{gguf}.bias"), &[c], Role::Vector);
+    for name in ["ln_1", "ln_2"] {
+        add(name, "weight", &[c], Role::Vector);
+        add(name, "bias", &[c], Role::Vector);
     }
     let (attention, bias) = (Role::Attention(layer), Role::AttentionBias(layer));
-    for (name, gguf, shape, role, bias) in [
-        ("attn.c_attn", "attn_qkv", [c, 3 * c], attention, bias),
-        ("attn.c_proj", "attn_output", [c, c], Role::Projection, Role::Vector),
-        ("mlp.c_fc", "ffn_up", [c, inner], Role::Projection, Role::Vector),
-        ("mlp.c_proj", "ffn_down", [inner, c], Role::Projection, Role::Vector),
+    for (name, shape, role, bias) in [
+        ("attn.c_attn", [c, 3 * c], attention, bias),
+        ("attn.c_proj", [c, c], Role::Projection, Role::Vector),
+        ("mlp.c_fc", [c, inner], Role::Projection, Role::Vector),
+        ("mlp.c_proj", [inner, c], Role::Projection, Role::Vector),
     ] {
-        add(&format!("{name}.weight"), &format!("{gguf}.weight"), &shape, role);
-        add(&format!("{name}.bias"), &format!("{gguf}.bias"), &shape[1..], bias);
+        add(name, "weight", &shape, role);
+        add(name, "bias", &shape[1..], bias);
     }
 }
 
-fn entry(name: &str, gguf: &str, shape: &[usize], role: Role) -> Entry {
-    Entry { name: name.to_owned(), gguf: gguf.to_owned(), shape: shape.to_vec(), role }
+fn entry(name: &str, shape: &[usize], role: Role) -> Entry {
+    Entry { name: name.to_owned(), shape: shape.to_vec(), role }
 }

@@ -6,17 +6,17 @@
 //! beside it, which goes away with an error or an interruption.
 
 pub mod gguf;
-mod layout;
+pub(crate) mod layout;
 mod numbers;
 pub mod safetensors;
-mod source;
 mod staged;
 mod vocabulary;
 
 use std::path::Path;
 
+use self::staged::Staged;
+
 pub use numbers::{Numbers, Q8_0_BLOCK, quantize_q8_0};
-pub use source::Source;
 pub use vocabulary::Vocabulary;
 
 use crate::{Config, ModelError};
@@ -43,6 +43,56 @@ pub trait Tensors {
 /// Called with the numbers written so far and those to write; writing stops where it
 /// answers `false`.
 pub type Watch<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+
+/// How many numbers are encoded at a time: whole blocks of any format.
+const PART: usize = 1 << 16;
+
+/// Has tensors written one after the other, each of `count` numbers, and finishes the file.
+/// `None` where `watch` stopped it and nothing was written.
+fn each<T>(
+    mut file: Staged,
+    tensors: &[T],
+    count: impl Fn(&T) -> usize,
+    watch: Watch<'_>,
+    mut write: impl FnMut(&T, &mut Staged) -> Result<(), ModelError>,
+) -> Result<Option<u64>, ModelError> {
+    let total = tensors.iter().map(|tensor| count(tensor) as u64).sum();
+    let mut done = 0;
+    for tensor in tensors {
+        if !watch(done, total) {
+            return Ok(None);
+        }
+        write(tensor, &mut file)?;
+        done += count(tensor) as u64;
+    }
+    if !watch(done, total) {
+        return Ok(None);
+    }
+    file.finish().map(Some)
+}
+
+/// Appends the numbers of the tensor `name` of a model.
+fn append(
+    file: &mut Staged,
+    values: &[f32],
+    numbers: Numbers,
+    source: &dyn Tensors,
+    name: &str,
+) -> Result<(), ModelError> {
+    let mut room = Vec::new();
+    for part in values.chunks(PART) {
+        room.clear();
+        if !numbers.encode(part, &mut room) {
+            let problem = format!(
+                "tensor `{name}` holds a number that {} has no room for; write the model as f32",
+                numbers.as_str()
+            );
+            return Err(ModelError::Damaged { file: source.file().display().to_string(), problem });
+        }
+        file.write(&room)?;
+    }
+    Ok(())
+}
 
 /// A tensor of `count` numbers.
 fn read(source: &dyn Tensors, name: &str, count: usize) -> Result<Vec<f32>, ModelError> {

@@ -4,14 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::gguf::too_large;
 use super::layout::{Entry, entries};
 use super::staged::Staged;
-use super::{Numbers, Tensors, Watch, read};
+use super::{Numbers, Tensors, Watch, append, each, read};
 use crate::{Config, ModelError};
-
-/// How many numbers are encoded at a time.
-const PART: usize = 1 << 16;
 
 /// Writes a model's weights as the safetensors file `path`, every tensor as f32 or f16.
 /// Answers how many bytes the file has, or `None` where `watch` stopped it and nothing was
@@ -36,19 +32,9 @@ pub fn write(
         entries(config).into_iter().filter(|entry| !(tied && entry.name == "lm_head.weight")).collect();
     let mut file = Staged::new(path)?;
     file.write(&header(&all, numbers, kind))?;
-    let total = all.iter().map(|entry| entry.count() as u64).sum();
-    let mut done = 0;
-    for entry in &all {
-        if !watch(done, total) {
-            return Ok(None);
-        }
-        tensor(source, entry, numbers, &mut file)?;
-        done += entry.count() as u64;
-    }
-    if !watch(done, total) {
-        return Ok(None);
-    }
-    file.finish().map(Some)
+    each(file, &all, Entry::count, watch, |entry, file| {
+        append(file, &read(source, &entry.name, entry.count())?, numbers, source, &entry.name)
+    })
 }
 
 /// What a folder's `config.json` says of such a model: everything that `before` says where
@@ -102,21 +88,4 @@ fn header(all: &[Entry], numbers: Numbers, kind: &str) -> Vec<u8> {
     let mut text = Value::Object(about).to_string();
     text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
-}
-
-fn tensor(
-    source: &dyn Tensors,
-    entry: &Entry,
-    numbers: Numbers,
-    file: &mut Staged,
-) -> Result<(), ModelError> {
-    let mut room = Vec::new();
-    for part in read(source, &entry.name, entry.count())?.chunks(PART) {
-        room.clear();
-        if !numbers.encode(part, &mut room) {
-            return Err(too_large(source.file(), &entry.name, numbers));
-        }
-        file.write(&room)?;
-    }
-    Ok(())
 }

@@ -218,7 +218,7 @@ fn known_name(name: &str) -> Option<String> {
 }
 
 /// What a tensor is called in a GGUF file.
-pub(super) fn stored_name(name: &str) -> String {
+pub(crate) fn stored_name(name: &str) -> String {
     let renamed = || {
         let (path, kind) = name.rsplit_once('.')?;
         let find = |parts: &[(&'static str, &str)], part| {

@@ -19,6 +19,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
+pub(crate) use self::gguf::stored_name as gguf_name;
 pub(crate) use self::mapped::{Mapped, REMEDY};
 pub(crate) use self::values::{NumberFormat, Order, Values};
 use crate::{Config, ModelError};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use continuo_model::export::{Numbers, Source};
+use continuo_model::export::Numbers;
 use serde_json::json;
 
 use super::output::{self, Form};
@@ -127,7 +127,7 @@ fn write(
     force: bool,
     json: bool,
 ) -> anyhow::Result<Outcome> {
-    let source = Source::open(input)?;
+    let source = super::open(input)?;
     output::check(input, &source, output, form, force)?;
     let Some(bytes) = output::write(&source, output, form, numbers)? else {
         return Ok(Outcome::Interrupted);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use continuo_engine::source::spelling_of;
 use continuo_model::Config;
-use continuo_model::export::{Source, Tensors as _};
 use serde_json::json;
 
 use crate::Outcome;
@@ -27,11 +26,10 @@ pub struct InfoArgs {
 /// # Errors
 /// One sentence that names the file and the remedy.
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let source = Source::open(&args.model)?;
-    let encoding =
-        spelling_of(&args.model, source.model())?.map_or_else(|| "unknown".to_owned(), |it| it.encoding);
-    let (bytes, format, numbers) =
-        (source.bytes(), source.format().to_string().to_lowercase(), source.numbers());
+    let source = super::open(&args.model)?;
+    let encoding = spelling_of(&args.model, &source)?.map_or_else(|| "unknown".to_owned(), |it| it.encoding);
+    let (bytes, format) = (source.bytes(), source.format().to_string().to_lowercase());
+    let numbers = source.number_formats().first().map(|name| name.to_lowercase()).unwrap_or_default();
     let name = super::output::name_of(&source);
     let config = source.config();
     let count = parameters(config);

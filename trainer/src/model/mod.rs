@@ -4,7 +4,11 @@ pub mod convert;
 pub mod info;
 mod output;
 
+use std::fs;
+use std::path::Path;
+
 use clap::{Args, Subcommand};
+use continuo_model::{ModelError, ModelFiles};
 
 use crate::Outcome;
 
@@ -39,4 +43,12 @@ pub fn run(args: &ModelArgs) -> anyhow::Result<Outcome> {
         ModelCommand::Convert(args) => convert::convert(args),
         ModelCommand::Quantize(args) => convert::quantize(args),
     }
+}
+
+/// Opens the model that is named.
+fn open(path: &Path) -> Result<ModelFiles, ModelError> {
+    // As it was typed, not the file that a folder of that name would hold.
+    let remedy = "name a model folder or its weight file";
+    fs::metadata(path).map_err(|source| ModelError::Io { file: path.to_owned(), source, remedy })?;
+    ModelFiles::open(path)
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use continuo_engine::source::{SPELLING_FILE, said_of};
-use continuo_model::export::{About, Numbers, Source, Tensors as _, Vocabulary, gguf, safetensors};
-use continuo_model::{FileFormat, ModelError};
+use continuo_model::export::{About, Numbers, Tensors as _, Vocabulary, gguf, safetensors};
+use continuo_model::{FileFormat, ModelError, ModelFiles};
 use serde_json::Value;
 
 use crate::files;
@@ -76,7 +76,7 @@ impl Form {
 /// Refuses to write over what must stay.
 pub(super) fn check(
     input: &Path,
-    source: &Source,
+    source: &ModelFiles,
     output: &Path,
     form: Form,
     force: bool,
@@ -106,7 +106,7 @@ pub(super) fn check(
 /// Writes a model; answers how many bytes its weights have, or `None` where the user
 /// interrupted it and nothing was written.
 pub(super) fn write(
-    source: &Source,
+    source: &ModelFiles,
     output: &Path,
     form: Form,
     numbers: Numbers,
@@ -129,7 +129,7 @@ pub(super) fn write(
 }
 
 /// A model's name: that of its folder, or of the GGUF file that holds all of it.
-pub(super) fn name_of(source: &Source) -> String {
+pub(super) fn name_of(source: &ModelFiles) -> String {
     let folder = source.folder().canonicalize().unwrap_or_default();
     let name = match source.format() {
         FileFormat::Gguf => source.file().file_stem(),
@@ -139,10 +139,9 @@ pub(super) fn name_of(source: &Source) -> String {
 }
 
 /// What a model and the files beside it say about it.
-fn about(source: &Source) -> anyhow::Result<About> {
+fn about(source: &ModelFiles) -> anyhow::Result<About> {
     let vocabulary = Vocabulary::beside(source.folder(), source.config().vocab_size)?;
-    let encoding =
-        said_of(source.file(), source.model())?.map(|spelling| (spelling.encoding, spelling.version));
+    let encoding = said_of(source.file(), source)?.map(|spelling| (spelling.encoding, spelling.version));
     let name = source.metadata("general.name").map_or_else(|| name_of(source), str::to_owned);
     Ok(About { name, encoding, vocabulary })
 }
@@ -157,7 +156,7 @@ impl Drop for Staging {
 }
 
 fn folder(
-    source: &Source,
+    source: &ModelFiles,
     output: &Path,
     numbers: Numbers,
     watch: &mut dyn FnMut(u64, u64) -> bool,
@@ -189,7 +188,7 @@ fn folder(
             files::write(&staging.0.join(name), &files::read(&from)?)?;
         }
     }
-    if let (FileFormat::Gguf, Some(spelling)) = (source.format(), said_of(source.file(), source.model())?) {
+    if let (FileFormat::Gguf, Some(spelling)) = (source.format(), said_of(source.file(), source)?) {
         let spelling = serde_json::to_string(&spelling)?;
         files::write(&staging.0.join(SPELLING_FILE), format!("{spelling}\n").as_bytes())?;
     }
