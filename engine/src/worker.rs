@@ -212,35 +212,6 @@ impl Drop for Worker {
     }
 }
 
-/// Gives memory back to the system some time after work: every thread that computes has a
-/// heap of its own, and of ten instances nine do nothing, as a rule.
-#[derive(Default)]
-struct Tidy {
-    /// How often there has been nothing to do since, counted down.
-    left: u32,
-}
-
-impl Tidy {
-    /// About a second.
-    const AFTER: u32 = 500;
-
-    fn worked(&mut self) {
-        self.left = Self::AFTER;
-    }
-
-    fn rest(&mut self) {
-        std::thread::park_timeout(INTERVAL);
-        if self.left == 1 {
-            #[cfg(all(target_os = "linux", target_env = "gnu"))]
-            // SAFETY: it may be called at any time, by any thread.
-            unsafe {
-                libc::malloc_trim(0);
-            }
-        }
-        self.left = self.left.saturating_sub(1);
-    }
-}
-
 /// The model in use with what it has read, or why there is none.
 type Loaded<C> = Option<((Source, DeviceChoice), Result<(C, <C as Composer>::Reading), String>)>;
 
@@ -251,7 +222,6 @@ fn serve<C: Composer>(
 ) {
     continuo_model::cpu::give_way(continuo_model::cpu::Standing::Asking);
     let mut loaded: Loaded<C> = None;
-    let mut tidy = Tidy::default();
     while !stop.load(Ordering::Acquire) {
         client.tend();
         let wanted = (client.source(), client.device());
@@ -262,11 +232,9 @@ fn serve<C: Composer>(
                 (composer, reading)
             });
             loaded = Some((wanted, opened));
-            tidy.worked();
         }
         match (client.next(), &mut loaded) {
             (Some(request), Some((_, Ok((composer, reading))))) => {
-                tidy.worked();
                 let shared = Mutex::new(&mut client);
                 let result = answer(&shared, composer, reading, &request, stop);
                 if result.is_err() {
@@ -277,13 +245,10 @@ fn serve<C: Composer>(
             }
             (Some(_), Some((_, Err(error)))) => client.ended(Err(error.clone())),
             (None, Some((_, Ok((composer, reading))))) => match client.coming() {
-                Some(request) => {
-                    tidy.worked();
-                    read_ahead(&Mutex::new(&mut client), composer, reading, &request, stop);
-                }
-                None => tidy.rest(),
+                Some(request) => read_ahead(&Mutex::new(&mut client), composer, reading, &request, stop),
+                None => std::thread::park_timeout(INTERVAL),
             },
-            (Some(_), None) | (None, _) => tidy.rest(),
+            (Some(_), None) | (None, _) => std::thread::park_timeout(INTERVAL),
         }
     }
 }
