@@ -95,7 +95,7 @@ impl Capture {
             self.armed = false;
             self.last_off = f64::NEG_INFINITY;
         }
-        ToWorker::Break { beat: jump.from }
+        ToWorker::Break { beat: jump.from, to }
     }
 
     /// Forgets keys whose release will never come.

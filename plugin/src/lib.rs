@@ -7,6 +7,7 @@
 //! [`editor`] and saves the [`state`]. Rings and atomics ([`link`]) join the first
 //! two; the audio thread shares no lock with anyone.
 
+pub mod ask;
 pub mod capture;
 pub mod clock;
 pub mod editor;
@@ -17,6 +18,7 @@ pub mod performer;
 pub mod phrase;
 pub mod playback;
 pub mod responder;
+pub mod settings;
 pub mod state;
 pub mod takes;
 
@@ -32,8 +34,9 @@ use parking_lot::Mutex;
 use crate::clock::HostTime;
 use crate::link::{Shared, TO_PLAYER, TO_WORKER};
 use crate::params::ContinuoParams;
-use crate::performer::{Event, Performer, Port, Settings};
+use crate::performer::{Event, Performer, Port};
 use crate::responder::{Responder, Status, View};
+use crate::settings::Settings;
 
 /// The plugin.
 pub struct Continuo {
@@ -123,7 +126,7 @@ impl Plugin for Continuo {
 
     fn filter_state(state: &mut PluginState) {
         // Saved while a finger was on them, they would ask for an answer on loading.
-        for id in ["trigger", "clear"] {
+        for id in ContinuoParams::MOMENTARY {
             if let Some(value) = state.params.get_mut(id) {
                 *value = ParamValue::Bool(false);
             }

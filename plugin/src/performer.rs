@@ -12,12 +12,14 @@ use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::*;
 use rtrb::{Consumer, Producer};
 
+use crate::ask::{Ask, Kind};
 use crate::capture::Capture;
 use crate::clock::{Clock, HostTime, Span};
-use crate::link::{Ask, Grid, RESERVED, Shared, ToPlayer, ToWorker};
+use crate::link::{Grid, RESERVED, Shared, ToPlayer, ToWorker};
 use crate::number;
-use crate::params::{ContinuoParams, Mode, Start};
+use crate::params::{Mode, Start};
 use crate::playback::{Playback, Sound};
+use crate::settings::{Pressed, Settings};
 
 /// How long an offline render sleeps before it looks again.
 const OFFLINE_NAP: Duration = Duration::from_micros(200);
@@ -33,65 +35,6 @@ pub trait Port {
     fn send(&mut self, event: Event);
 }
 
-/// Parameter values as they are during a block.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// How often an answer was asked for, and how often a clear.
-    pub presses: (u32, u32),
-    /// Nothing but passing through.
-    pub bypass: bool,
-    /// When to answer.
-    pub mode: Mode,
-    /// The pause that is answered, in beats.
-    pub pause: f64,
-    /// Where an answer begins.
-    pub start: Start,
-    /// Its length in bars.
-    pub bars: u8,
-    /// How many takes it has.
-    pub takes: usize,
-    /// The take heard, counted from 0.
-    pub take: usize,
-    /// Sampling temperature.
-    pub temperature: f32,
-    /// Ids sampled among; 0 is all.
-    pub top_k: usize,
-    /// Probability mass sampled among.
-    pub top_p: f32,
-    /// What is less likely than this share of the likeliest is left out; 0 is nothing.
-    pub min_p: f32,
-    /// How many ids in a row are never said twice; 0 is off.
-    pub no_repeat: usize,
-    /// Seed; 0 is a new one.
-    pub seed: u64,
-    /// Whether the player's events are passed on.
-    pub through: bool,
-}
-
-impl Settings {
-    /// The parameters' values now.
-    #[must_use]
-    pub fn read(params: &ContinuoParams) -> Self {
-        Self {
-            presses: params.presses.counts(),
-            bypass: params.bypass.value(),
-            mode: params.mode.value(),
-            pause: f64::from(params.pause.value()),
-            start: params.start.value(),
-            bars: u8::try_from(params.bars.value()).unwrap_or(1),
-            takes: number::to_usize(params.takes.value()),
-            take: number::to_usize(params.take.value() - 1),
-            temperature: params.temperature.value(),
-            top_k: number::to_usize(params.top_k.value()),
-            top_p: params.top_p.value(),
-            min_p: params.min_p.value(),
-            no_repeat: number::to_usize(params.no_repeat.value()),
-            seed: u64::from(params.seed.value().unsigned_abs()),
-            through: params.through.value(),
-        }
-    }
-}
-
 /// The state of the audio thread.
 pub struct Performer {
     clock: Clock,
@@ -102,7 +45,7 @@ pub struct Performer {
     from_worker: Consumer<ToPlayer>,
     /// An answer or clear the ring had no room for.
     pending: Option<ToWorker>,
-    presses: (u32, u32),
+    presses: Pressed,
     /// Whether the host renders offline, so that waiting is right.
     offline: bool,
 }
@@ -119,7 +62,7 @@ impl Performer {
             to_worker,
             from_worker,
             pending: None,
-            presses: (0, 0),
+            presses: Pressed::default(),
             offline: false,
         }
     }
@@ -175,14 +118,13 @@ impl Performer {
             self.tell(message);
         }
         self.playback.set_take(settings.take, 0, &mut |sound| emit(port, span, sound));
-        let (trigger, clear) = settings.presses;
-        if clear != self.presses.1 {
+        let before = std::mem::replace(&mut self.presses, settings.presses);
+        if settings.presses.clear != before.clear {
             self.clear(span, port);
         }
-        if trigger != self.presses.0 && !settings.bypass {
+        if settings.presses.asks != before.asks && !settings.bypass {
             self.answer(span, 0, settings, port);
         }
-        self.presses = settings.presses;
     }
 
     /// Time passes from a sample to another; a pause may become long enough.
@@ -224,20 +166,15 @@ impl Performer {
         };
         let ask = Ask {
             id: self.playback.id().next_trigger(),
+            kind: Kind::Answer,
             timeline: span.timeline,
             at,
             start,
             meter: span.meter,
             bar_line: span.bar_line,
             tempo: span.tempo,
-            bars: settings.bars,
-            takes: settings.takes,
-            temperature: settings.temperature,
-            top_k: settings.top_k,
-            top_p: settings.top_p,
-            min_p: settings.min_p,
-            no_repeat: settings.no_repeat,
-            seed: settings.seed,
+            heard: settings.take,
+            wish: settings.wish,
         };
         (ask, grid)
     }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::link::{TO_PLAYER, TO_WORKER};
+use crate::params::ContinuoParams;
 use crate::responder::{Responder, Status, View};
 
 const RATE: f64 = 48_000.0;
@@ -115,7 +116,8 @@ impl Rig {
         let responder = Responder::new(Arc::clone(&params), Arc::clone(&shared), view, inbox, ring);
         let mut performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
         performer.configure(48_000.0, true);
-        let settings = Settings { takes: 2, bars: 1, ..Settings::read(&params) };
+        let mut settings = Settings::read(&params);
+        (settings.wish.takes, settings.wish.bars) = (2, 1);
         let host = HostTime { playing: true, beats: Some(0.0), tempo: Some(120.0), ..HostTime::default() };
         Self {
             performer,
@@ -138,7 +140,7 @@ impl Rig {
     }
 
     fn trigger(&mut self) {
-        self.settings.presses.0 += 1;
+        self.settings.presses.asks[0] += 1;
     }
 
     fn block(&mut self, samples: u32) {
@@ -276,7 +278,7 @@ fn the_answer_stays_where_it_is_until_it_is_cleared() {
     rig.run_to(10.25, 512);
     // Beat 3 was at 8, so beats 4 and 5 sounded at 9 and 10.
     assert_eq!(rig.ons()[5..], [(9.0, 72), (10.0, 72)]);
-    rig.settings.presses.1 += 1;
+    rig.settings.presses.clear += 1;
     rig.run_to(14.0, 512);
     assert_eq!(rig.ons().len(), 7);
     let last = rig.heard.last().unwrap();
@@ -487,14 +489,14 @@ impl Composer for Parrot {
 #[test]
 fn what_is_set_is_asked_with_and_kept_with_the_answer() {
     let mut rig = Rig::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Parrot)).unwrap());
-    (rig.settings.min_p, rig.settings.no_repeat) = (0.25, 12);
+    (rig.settings.wish.chance.min_p, rig.settings.wish.chance.no_repeat) = (0.25, 12);
     rig.play(0.0, 1.0, 60);
     rig.run_to(2.0, 512);
     rig.trigger();
     rig.run_to(8.0, 512);
     assert_eq!(rig.status.lock().error.as_deref(), Some("0.25 12"));
     let answer = rig.params.saved.placed().answer.unwrap();
-    assert_eq!((answer.min_p, answer.no_repeat), (0.25, 12));
+    assert_eq!((answer.recipe.wish.chance.min_p, answer.recipe.wish.chance.no_repeat), (0.25, 12));
 }
 
 #[test]

@@ -4,8 +4,9 @@
 use continuo_codec::{Instrument, Meter as ScoreMeter, Note, Score, Tempo, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::ask::Ask;
 use crate::clock::Meter;
-use crate::link::{Ask, ToWorker};
+use crate::link::ToWorker;
 use crate::number;
 
 /// Resolution of the scores made from phrases.
@@ -105,8 +106,8 @@ impl Phrase {
                     *slot = program.min(127);
                 }
             }
-            ToWorker::Break { beat } => self.close(beat),
-            ToWorker::Answer(_) | ToWorker::Coming(_) | ToWorker::Clear(_) => {}
+            ToWorker::Break { beat, .. } => self.close(beat),
+            _ => {}
         }
     }
 
@@ -148,7 +149,7 @@ impl Phrase {
         let origin = ask.bar_line + ((first - ask.bar_line) / bar + 1e-9).floor() * bar;
         let score = self.score(origin, ask);
         let from = answer_from(score.beats(score.end()), ask.start - origin, bar);
-        let until = from + f64::from(ask.bars) * bar;
+        let until = from + f64::from(ask.wish.bars) * bar;
         let again = self.answers;
         self.answers += 1;
         Prompt { score, window: Window { from, until }, offset: ask.start - from, again }
@@ -208,26 +209,22 @@ fn ticks(beats: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::{Kind, Wish};
     use crate::clock::Timeline;
     use crate::link::AnswerId;
 
     fn ask(at: f64, start: f64) -> Ask {
         Ask {
             id: AnswerId::default().next_trigger(),
+            kind: Kind::Answer,
             timeline: Timeline::Host,
             at,
             start,
             meter: Meter::COMMON,
             bar_line: 0.0,
             tempo: 120.0,
-            bars: 2,
-            takes: 1,
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            no_repeat: 0,
-            seed: 1,
+            heard: 0,
+            wish: Wish { bars: 2, ..Wish::default() },
         }
     }
 
@@ -273,7 +270,7 @@ mod tests {
     fn a_phrase_from_elsewhere_is_answered_at_the_same_place_in_the_bar() {
         let mut phrase = Phrase::default();
         phrase.hear(on(100.0, 0, 60, true));
-        phrase.hear(ToWorker::Break { beat: 102.5 });
+        phrase.hear(ToWorker::Break { beat: 102.5, to: 0.0 });
         let prompt = phrase.prompt(&ask(1.2, 2.0));
         assert_eq!((prompt.window.from, prompt.offset), (6.0, -4.0));
     }

@@ -6,8 +6,9 @@
 //! transport, the parameters and the player do in between. All ways out lead
 //! through [`Playback::silence`] or a voice's own end.
 
+use crate::ask::Ask;
 use crate::clock::{Span, Timeline};
-use crate::link::{AnswerId, Ask, Grid, PlayNote, ToPlayer};
+use crate::link::{AnswerId, Grid, PlayNote, ToPlayer};
 use crate::takes::Takes;
 
 /// Notes of an answer that can sound at once.
@@ -103,7 +104,7 @@ impl Playback {
         debug_assert!(self.voices.is_empty(), "silence() comes first");
         self.wrap = span.cycle.filter(|(a, b)| (*a..*b).contains(&ask.at) && ask.start >= *b);
         let start = self.wrap.map_or(ask.start, |(a, b)| a + (ask.start - b).rem_euclid(b - a));
-        self.reset(ask.id, ask.takes, Some(ask.timeline), start);
+        self.reset(ask.id, ask.wish.takes, Some(ask.timeline), start);
         self.grid = grid;
         self.placed = false;
         start
@@ -240,6 +241,7 @@ impl Playback {
         self.shift += match self.grid {
             Grid::Beats(beats) => ((now - start) / beats).ceil() * beats,
             Grid::Any => span.beat(from) - start,
+            Grid::Fixed => 0.0,
         };
         // Past the end of a loop nothing is ever heard: go on behind its start.
         if let Some((begin, end)) = span.cycle

@@ -5,6 +5,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::ask::{Kind, Wish};
 use crate::clock::{Clock, HostTime, Meter};
 
 const RATE: f64 = 48_000.0;
@@ -105,20 +106,15 @@ impl Stage {
 fn ask(id: AnswerId, at: f64, start: f64, takes: usize, span: &Span) -> Ask {
     Ask {
         id,
+        kind: Kind::Answer,
         timeline: span.timeline,
         at,
         start,
         meter: Meter::COMMON,
         bar_line: 0.0,
         tempo: 120.0,
-        bars: 4,
-        takes,
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        no_repeat: 0,
-        seed: 1,
+        heard: 0,
+        wish: Wish { takes, ..Wish::default() },
     }
 }
 

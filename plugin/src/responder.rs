@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use continuo_engine::worker::{Client, ModelState, Source};
-use continuo_engine::{BeatNote, DeviceChoice, Ending, Limits, Pace, Request, Sampling, TakeEvent};
+use continuo_engine::{BeatNote, DeviceChoice, Ending, Limits, Pace, Request, TakeEvent};
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer};
 
-use crate::clock::Timeline;
-use crate::link::{AnswerId, Ask, MOST_TAKES, PlayNote, Shared, ToPlayer, ToWorker};
+use crate::ask::Ask;
+use crate::link::{AnswerId, MOST_TAKES, PlayNote, Shared, ToPlayer, ToWorker};
 use crate::params::ContinuoParams;
 use crate::phrase::{Phrase, Prompt};
-use crate::state::{Answer, Session};
+use crate::state::{Answer, Recipe, Session};
 
 /// What the inference thread is at, for the editor.
 #[derive(Clone, Debug, Default)]
@@ -165,10 +165,10 @@ impl Responder {
             }
             session.clone()
         });
-        let answers = session.answer.as_ref().map_or(0, |a| a.again.saturating_add(1));
+        let answers = session.answer.as_ref().map_or(0, |a| a.recipe.again.saturating_add(1));
         self.phrase = Phrase::restored(&session.phrase, answers);
         let answer = session.answer.unwrap_or_default();
-        let (takes, on_host) = (answer.takes.len(), answer.on_host);
+        let (takes, on_host) = (answer.takes.len(), answer.recipe.on_host);
         self.outbox.clear();
         self.outbox.push_back(ToPlayer::Replace { id, takes, on_host });
         for take in 0..takes {
@@ -182,23 +182,16 @@ impl Responder {
     /// Opens the session's new answer and makes the engine's request for it.
     fn request(&mut self, job: Job, prompt: Prompt) -> Request {
         let ask = job.ask;
-        let seed = if ask.seed == 0 { fresh_seed() } else { ask.seed };
-        let takes = ask.takes.clamp(1, MOST_TAKES);
+        let seed = if ask.wish.seed == 0 { fresh_seed() } else { ask.wish.seed };
+        let takes = ask.wish.takes.clamp(1, MOST_TAKES);
+        let mut recipe = Recipe::of(&ask, seed);
+        (recipe.again, recipe.model) = (prompt.again, self.model_name());
+        recipe.phrase = job.phrase.notes().to_vec();
         let answer = Answer {
             id: ask.id,
-            on_host: ask.timeline == Timeline::Host,
+            recipe,
             start: prompt.window.from + prompt.offset,
             end: prompt.window.until + prompt.offset,
-            bar: ask.meter.bar(),
-            bar_line: ask.bar_line,
-            seed,
-            again: prompt.again,
-            temperature: ask.temperature,
-            top_k: ask.top_k,
-            top_p: ask.top_p,
-            min_p: ask.min_p,
-            no_repeat: ask.no_repeat,
-            model: self.model_name(),
             takes: vec![Vec::new(); takes],
         };
         self.params.saved.with(|session| session.answer = Some(answer));
@@ -209,7 +202,7 @@ impl Responder {
         self.job = Some(job);
         // Asked again, the same phrase and seed give another answer, but the same
         // other answer every time.
-        let sampling = sampling(&ask, seed | (prompt.again << 32));
+        let sampling = ask.wish.chance.sampling(seed | (prompt.again << 32));
         let limits = Limits::default();
         Request { phrase: prompt.score, window: prompt.window, takes, sampling, limits, pace }
     }
@@ -279,7 +272,7 @@ impl Client for Responder {
         let ask = self.coming.take()?;
         // What is held now need not end now.
         let Prompt { score, window, .. } = self.phrase.clone().prompt(&ask);
-        let (sampling, limits) = (sampling(&ask, ask.seed), Limits::default());
+        let (sampling, limits) = (ask.wish.chance.sampling(ask.wish.seed), Limits::default());
         Some(Request { phrase: score, window, takes: 1, sampling, limits, pace: None })
     }
 
@@ -316,11 +309,6 @@ impl Client for Responder {
             self.send(ToPlayer::Finished(job.ask.id));
         }
     }
-}
-
-fn sampling(ask: &Ask, seed: u64) -> Sampling {
-    let Ask { temperature, top_k, top_p, min_p, no_repeat, .. } = *ask;
-    Sampling { temperature, top_k, top_p, min_p, no_repeat, seed }
 }
 
 /// When an answer sounds that was asked for at a moment.

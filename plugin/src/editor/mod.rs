@@ -150,9 +150,12 @@ impl Window {
         match &session.answer {
             _ if self.shared.phrase_open() => (theme::PHRASE, "Listening".to_owned()),
             Some(answer) => {
-                let again =
-                    if answer.again > 0 { format!(", again {}", answer.again) } else { String::new() };
-                (theme::GOOD, format!("Answered (seed {}{again})", answer.seed))
+                let again = if answer.recipe.again > 0 {
+                    format!(", again {}", answer.recipe.again)
+                } else {
+                    String::new()
+                };
+                (theme::GOOD, format!("Answered (seed {}{again})", answer.recipe.seed))
             }
             None => match &status.model {
                 Some(ModelState::Ready(ready)) if ready.fallback.is_some() => {

@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, size: Vec2, view: &View<'_>) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, theme::ROUND, theme::CARD);
     let bars = notes(view);
-    let bar = view.session.answer.as_ref().map_or(4.0, |a| a.bar);
+    let bar = view.session.answer.as_ref().map_or(4.0, |a| a.recipe.meter().bar());
     let (from, until) = range(view, &bars, bar);
     let mut inner = rect.shrink2(vec2(10.0, 8.0));
     inner.min.x += GUTTER;
@@ -71,13 +71,14 @@ fn notes(view: &View<'_>) -> Vec<Bar> {
 fn phrase_shift(view: &View<'_>) -> f64 {
     let (Some(answer), false) = (&view.session.answer, view.open) else { return 0.0 };
     let Some(end) = view.session.phrase.iter().filter_map(|n| n.end).reduce(f64::max) else { return 0.0 };
-    answer.start - (answer.start - end).rem_euclid(answer.bar) - end
+    answer.start - (answer.start - end).rem_euclid(answer.recipe.meter().bar()) - end
 }
 
 fn visible_answer<'a>(view: &View<'a>) -> Option<&'a crate::state::Answer> {
     let answer = view.session.answer.as_ref()?;
     let start = view.session.phrase.first().map_or(answer.start, |n| n.start);
-    let near = (answer.start - start).abs().min((answer.end - start).abs()) < FAR_BARS * answer.bar;
+    let near =
+        (answer.start - start).abs().min((answer.end - start).abs()) < FAR_BARS * answer.recipe.meter().bar();
     (!view.open || (near && answer.timeline() == view.playhead.0)).then_some(answer)
 }
 
@@ -91,7 +92,7 @@ fn range(view: &View<'_>, notes: &[Bar], bar: f64) -> (f64, f64) {
     let first = notes.iter().map(|n| n.0).chain(ends.map(|e| e.0)).reduce(f64::min);
     let last = notes.iter().map(|n| n.1).chain(ends.map(|e| e.1)).reduce(f64::max);
     let (Some(first), Some(last)) = (first, last) else { return (0.0, EMPTY_BARS * bar) };
-    let line = view.session.answer.as_ref().map_or(0.0, |a| a.bar_line);
+    let line = view.session.answer.as_ref().map_or(0.0, |a| a.recipe.bar_line);
     let from = line + ((first - line + 1e-6) / bar).floor() * bar;
     let until = line + ((last - line - 1e-6) / bar).ceil() * bar;
     (from, until.max(from + 2.0 * bar))
@@ -188,7 +189,7 @@ fn narrow(value: f64) -> f32 {
 mod tests {
     use super::*;
     use crate::phrase::PlayedNote;
-    use crate::state::Answer;
+    use crate::state::{Answer, Recipe};
 
     fn session(phrase_start: f64) -> Session {
         let note = PlayedNote {
@@ -199,8 +200,13 @@ mod tests {
             velocity: 9,
             program: 0,
         };
-        let answer = Answer { on_host: true, start: 104.0, end: 112.0, bar: 4.0, ..Answer::default() };
-        Session { phrase: vec![note], answer: Some(answer) }
+        let answer = Answer {
+            recipe: Recipe { on_host: true, ..Recipe::default() },
+            start: 104.0,
+            end: 112.0,
+            ..Answer::default()
+        };
+        Session { phrase: vec![note], answer: Some(answer), ..Session::default() }
     }
 
     #[test]
