@@ -161,6 +161,8 @@ pub enum ToPlayer {
         takes: usize,
         /// Whether it stands on the host's timeline; if not it is only shown.
         on_host: bool,
+        /// Where it begins.
+        start: f64,
     },
     /// The takes that were kept are these. The answer of this name is one of them now and
     /// no longer there by itself; what sounds of it sounds on.

@@ -128,10 +128,10 @@ impl Playback {
     /// ignored. `out` gets the note-offs where another answer takes over.
     pub fn receive(&mut self, message: ToPlayer, sample: u32, out: &mut impl FnMut(Sound)) {
         match message {
-            ToPlayer::Replace { id, takes, on_host } if id > self.id => {
+            ToPlayer::Replace { id, takes, on_host, start } if id > self.id => {
                 self.silence(sample, out);
                 self.wrap = None;
-                self.reset(id, takes, on_host.then_some(Timeline::Host), 0.0);
+                self.reset(id, takes, on_host.then_some(Timeline::Host), start);
             }
             ToPlayer::Loaded(loads) => self.loaded = loads,
             ToPlayer::Note { id, take, note } if id == self.id => self.takes.insert(take, note),

@@ -168,9 +168,9 @@ impl Responder {
         let answers = session.answer.as_ref().map_or(0, |a| a.recipe.again.saturating_add(1));
         self.phrase = Phrase::restored(&session.phrase, answers);
         let answer = session.answer.unwrap_or_default();
-        let (takes, on_host) = (answer.takes.len(), answer.recipe.on_host);
+        let (takes, on_host, start) = (answer.takes.len(), answer.recipe.on_host, answer.start);
         self.outbox.clear();
-        self.outbox.push_back(ToPlayer::Replace { id, takes, on_host });
+        self.outbox.push_back(ToPlayer::Replace { id, takes, on_host, start });
         for take in 0..takes {
             self.outbox.extend(answer.notes(take).map(|note| ToPlayer::Note { id, take, note }));
         }
