@@ -8,6 +8,7 @@
 //! two; the audio thread shares no lock with anyone.
 
 pub mod ask;
+pub mod asking;
 pub mod capture;
 pub mod clock;
 pub mod editor;
@@ -21,6 +22,7 @@ pub mod responder;
 pub mod settings;
 pub mod state;
 pub mod takes;
+pub mod trade;
 
 use std::sync::Arc;
 

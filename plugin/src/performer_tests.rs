@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::link::{TO_PLAYER, TO_WORKER};
-use crate::params::ContinuoParams;
+use crate::params::{ContinuoParams, Start};
 use crate::responder::{Responder, Status, View};
 
 const RATE: f64 = 48_000.0;
@@ -20,7 +20,7 @@ const SAMPLES_PER_BEAT: u64 = 24_000;
 /// Answers with a note on every beat of the window, take 0 an octave above the
 /// phrase's first note, each further take and each further seed a key higher.
 #[derive(Default)]
-struct Metronome {
+pub(crate) struct Metronome {
     /// What had been read when the last answer was asked for.
     read: Arc<Mutex<Vec<usize>>>,
 }
@@ -87,26 +87,26 @@ impl Port for Events {
     }
 }
 
-struct Rig {
-    performer: Performer,
-    params: Arc<ContinuoParams>,
-    shared: Arc<Shared>,
-    status: Arc<Mutex<Status>>,
-    settings: Settings,
-    host: HostTime,
-    time: u64,
+pub(crate) struct Rig {
+    pub(crate) performer: Performer,
+    pub(crate) params: Arc<ContinuoParams>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) status: Arc<Mutex<Status>>,
+    pub(crate) settings: Settings,
+    pub(crate) host: HostTime,
+    pub(crate) time: u64,
     /// What comes when, in order.
-    score: VecDeque<(u64, Event)>,
-    heard: Vec<(u64, Event)>,
+    pub(crate) score: VecDeque<(u64, Event)>,
+    pub(crate) heard: Vec<(u64, Event)>,
     _worker: Worker,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Metronome::default())).unwrap())
     }
 
-    fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
+    pub(crate) fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
         let shared = Arc::new(Shared::default());
         let params = Arc::new(ContinuoParams::new(Arc::clone(&shared)));
         let status = Arc::new(Mutex::new(Status::default()));
@@ -133,17 +133,17 @@ impl Rig {
         }
     }
 
-    fn play(&mut self, start: f64, length: f64, key: u8) {
+    pub(crate) fn play(&mut self, start: f64, length: f64, key: u8) {
         self.score.push_back((sample(start), note_on(key)));
         self.score.push_back((sample(start + length), note_off(key)));
         self.score.make_contiguous().sort_by_key(|e| e.0);
     }
 
-    fn trigger(&mut self) {
+    pub(crate) fn trigger(&mut self) {
         self.settings.presses.asks[0] += 1;
     }
 
-    fn block(&mut self, samples: u32) {
+    pub(crate) fn block(&mut self, samples: u32) {
         let end = self.time + u64::from(samples);
         let mut port = Events::default();
         while let Some((at, event)) = self.score.pop_front_if(|e| e.0 < end) {
@@ -159,7 +159,7 @@ impl Rig {
         }
     }
 
-    fn run_to(&mut self, beat: f64, block: u32) {
+    pub(crate) fn run_to(&mut self, beat: f64, block: u32) {
         while self.time < sample(beat) {
             let left = u32::try_from(sample(beat) - self.time).unwrap();
             self.block(block.min(left));
@@ -167,7 +167,7 @@ impl Rig {
     }
 
     /// Lets the inference thread catch up.
-    fn settle(&self, settled: impl Fn(&Self) -> bool) {
+    pub(crate) fn settle(&self, settled: impl Fn(&Self) -> bool) {
         let mut looks = 0;
         while !settled(self) {
             looks += 1;
@@ -177,7 +177,7 @@ impl Rig {
     }
 
     /// Note-ons heard: beat and key.
-    fn ons(&self) -> Vec<(f64, u8)> {
+    pub(crate) fn ons(&self) -> Vec<(f64, u8)> {
         let on = |e: &(u64, Event)| match e.1 {
             NoteEvent::NoteOn { key: Key::Number(key), .. } => Some((
                 f64::from(u32::try_from(e.0).unwrap()) / f64::from(u32::try_from(SAMPLES_PER_BEAT).unwrap()),
@@ -189,16 +189,16 @@ impl Rig {
     }
 }
 
-fn sample(beat: f64) -> u64 {
+pub(crate) fn sample(beat: f64) -> u64 {
     u64::from(number::to_u32(beat * 24_000.0))
 }
 
-fn note_on(key: u8) -> Event {
+pub(crate) fn note_on(key: u8) -> Event {
     let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(0));
     NoteEvent::NoteOn { timing: 0, voice_id, channel, key: Key::Number(key), velocity: 0.5 }
 }
 
-fn note_off(key: u8) -> Event {
+pub(crate) fn note_off(key: u8) -> Event {
     let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(0));
     NoteEvent::NoteOff { timing: 0, voice_id, channel, key: Key::Number(key), velocity: 0.0 }
 }
@@ -208,7 +208,8 @@ fn at_sample(event: Event, sample: u32) -> Event {
     match &mut event {
         NoteEvent::NoteOn { timing, .. }
         | NoteEvent::NoteOff { timing, .. }
-        | NoteEvent::MidiCC { timing, .. } => {
+        | NoteEvent::MidiCC { timing, .. }
+        | NoteEvent::MidiPitchBend { timing, .. } => {
             *timing = sample;
         }
         other => panic!("no test uses {other:?}"),

@@ -318,7 +318,11 @@ fn what_a_newer_answer_overtook_is_ignored() {
     let newer = old.next_trigger();
     playback.begin(&ask(newer, 0.0, 0.0, 1, &span), Grid::Any, &span);
     fill(&mut playback, old, &[vec![note(0.0, 1.0, 60)]]);
-    playback.receive(ToPlayer::Replace { id: old.next_restored(), takes: 3, on_host: true }, 0, &mut |_| ());
+    playback.receive(
+        ToPlayer::Replace { id: old.next_restored(), takes: 3, on_host: true, start: 0.0 },
+        0,
+        &mut |_| (),
+    );
     assert_eq!((playback.id(), playback.takes.count()), (newer, 1));
     assert!(playback.takes.get(0).unwrap().notes().is_empty());
 }

@@ -62,7 +62,7 @@ impl Settings {
             pause: f64::from(params.pause.value()),
             turn: u16::try_from(params.turn.value()).unwrap_or(1),
             start: params.start.value(),
-            yields: params.yields.value(),
+            yields: yielding(params.yields.value(), params.bars.value()),
             trigger_note: u8::try_from(params.trigger_note.value()).ok(),
             trigger_cc: u8::try_from(params.trigger_cc.value()).ok(),
             take: number::to_usize(params.take.value() - 1),
@@ -70,6 +70,11 @@ impl Settings {
             wish: wish(params),
         }
     }
+}
+
+/// What goes on until the player plays must end then.
+fn yielding(yields: Yield, bars: i32) -> Yield {
+    if yields == Yield::Never && bars == 0 { Yield::Now } else { yields }
 }
 
 fn wish(params: &ContinuoParams) -> Wish {
@@ -99,5 +104,16 @@ fn wish(params: &ContinuoParams) -> Wish {
             keep_rhythm: params.keep_rhythm.value(),
         },
         feel: Feel { velocity: params.follow_velocity.value(), timing: params.follow_timing.value() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_answers_give_way_whatever_is_chosen() {
+        assert_eq!(yielding(Yield::Never, 0), Yield::Now);
+        assert_eq!((yielding(Yield::Bar, 0), yielding(Yield::Never, 4)), (Yield::Bar, Yield::Never));
     }
 }
