@@ -7,11 +7,13 @@
 //! [`editor`] and saves the [`state`]. Rings and atomics ([`link`]) join the first
 //! two; the audio thread shares no lock with anyone.
 
+pub mod acts;
 pub mod ask;
 pub mod asking;
 pub mod capture;
 pub mod clock;
 pub mod editor;
+pub mod history;
 pub mod link;
 pub mod number;
 pub mod params;

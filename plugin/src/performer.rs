@@ -226,7 +226,9 @@ impl Performer {
         self.playback.silence_answer(sample, &mut |sound| emit(port, span, sound));
         ask.start = self.playback.begin(&ask, grid, span);
         self.shared.announce(ask.id);
-        self.capture.answered();
+        if ask.kind == Kind::Answer {
+            self.capture.answered();
+        }
         self.tell(ToWorker::Answer(ask));
     }
 
@@ -460,3 +462,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 #[path = "mode_tests.rs"]
 mod mode_tests;
+
+#[cfg(test)]
+#[path = "take_tests.rs"]
+mod take_tests;

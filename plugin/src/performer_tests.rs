@@ -512,7 +512,7 @@ fn another_device_loads_the_model_anew_and_is_shown() {
     *rig.params.device.write() = DeviceChoice::Cpu;
     let (name, device) = ("parrot".to_owned(), "a perch".to_owned());
     rig.settle(|rig| {
-        is(rig, &ModelState::Ready(Ready { name: name.clone(), device: device.clone(), fallback: None }))
+        is(rig, &ModelState::Ready(Ready { name: name.clone(), device: device.clone(), ..Ready::default() }))
     });
 }
 

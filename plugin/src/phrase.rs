@@ -14,11 +14,9 @@ const TICKS_PER_BEAT: u16 = 960;
 /// The most notes of a phrase that are kept; the oldest go first.
 const MOST_NOTES: usize = 4096;
 /// The drum channel, counted from 0.
-const DRUM_CHANNEL: u8 = 9;
+pub const DRUM_CHANNEL: u8 = 9;
 /// A note so little before a bar line, in beats, belongs to the bar that begins there.
 pub const EARLY: f64 = 0.125;
-/// Where an answer goes when nothing was played.
-const DEFAULT_CHANNEL: u8 = 0;
 
 /// A note that was played.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +44,9 @@ impl PlayedNote {
         times && bytes && (1..128).contains(&self.velocity)
     }
 
-    fn instrument(&self, drums: bool) -> Instrument {
+    /// Who plays it, all being drums or not.
+    #[must_use]
+    pub fn instrument(&self, drums: bool) -> Instrument {
         if drums || self.channel == DRUM_CHANNEL {
             Instrument::DRUMS
         } else {
@@ -69,8 +69,6 @@ pub struct Phrase {
     pedals: u16,
     /// How many beats of playing there were before beat 0, jumps left out.
     moved: f64,
-    /// Whether the last prompt took everything for drums.
-    drums: bool,
     /// How many answers were given to these very notes.
     answers: u64,
 }
@@ -137,6 +135,13 @@ impl Phrase {
                 self.moved += beat - to;
             }
             _ => {}
+        }
+    }
+
+    /// Some notes were answered so often by now; it counts if they are this phrase.
+    pub fn answered(&mut self, notes: &[PlayedNote], again: u64) {
+        if self.notes() == notes {
+            self.answers = self.answers.max(again + 1);
         }
     }
 
@@ -212,7 +217,6 @@ impl Phrase {
     /// for good: the same notes asked again make the same prompt.
     pub fn prompt(&mut self, ask: &Ask) -> Prompt {
         self.end_where(ask.at, |_, _| true);
-        self.drums = ask.wish.drums;
         let notes = self.selected(ask);
         let bar = ask.meter.bar();
         let first = notes.iter().map(|n| n.start).reduce(f64::min).unwrap_or(ask.start);
@@ -223,21 +227,6 @@ impl Phrase {
         let again = self.answers;
         self.answers += 1;
         Prompt { score, window, offset: ask.start - window.from, again, notes }
-    }
-
-    /// The MIDI channel an instrument's notes belong on: the one the phrase used it
-    /// on; for what the phrase did not use, the drum channel or the phrase's first.
-    #[must_use]
-    pub fn channel_of(&self, instrument: Instrument) -> u8 {
-        let used = self.notes().iter().find(|n| n.instrument(self.drums) == instrument);
-        if let Some(note) = used {
-            return note.channel;
-        }
-        if instrument.is_drums() {
-            return DRUM_CHANNEL;
-        }
-        let melodic = self.notes().iter().find(|n| n.channel != DRUM_CHANNEL);
-        melodic.map_or(DEFAULT_CHANNEL, |n| n.channel)
     }
 }
 
@@ -372,17 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn programs_and_channels_go_both_ways() {
+    fn a_note_has_the_program_its_channel_had() {
         let mut phrase = Phrase::default();
         phrase.hear(ToWorker::Program { channel: 3, program: 40 });
         phrase.hear(ToWorker::Program { channel: 99, program: 200 });
         phrase.hear(on(0.0, 3, 60, true));
         let violin = Instrument::program(40).unwrap();
         assert_eq!(phrase.prompt(&ask(1.0, 4.0)).score.notes[0].instrument, violin);
-        assert_eq!(phrase.channel_of(violin), 3);
-        assert_eq!(phrase.channel_of(Instrument::DRUMS), 9);
-        assert_eq!(phrase.channel_of(Instrument::PIANO), 3);
-        assert_eq!(Phrase::default().channel_of(Instrument::PIANO), 0);
     }
 
     #[test]
@@ -468,12 +453,11 @@ mod tests {
     }
 
     #[test]
-    fn drums_are_drums_on_any_channel_and_go_back_to_it() {
+    fn drums_are_drums_on_any_channel() {
         let mut phrase = Phrase::default();
         phrase.hear(on(0.0, 2, 36, true));
         let wish = Wish { drums: true, ..Wish::default() };
         let prompt = phrase.prompt(&Ask { wish, ..ask(1.0, 4.0) });
         assert_eq!(prompt.score.notes[0].instrument, Instrument::DRUMS);
-        assert_eq!(phrase.channel_of(Instrument::DRUMS), 2);
     }
 }

@@ -18,6 +18,7 @@ use parking_lot::RwLock;
 pub use choices::{GridChoice, Mode, Root, ScaleChoice, Start, Yield};
 pub use presses::{Press, Presses};
 
+use crate::acts::Acts;
 use crate::link::Shared;
 use crate::state::Saved;
 
@@ -173,6 +174,8 @@ pub struct ContinuoParams {
 
     /// How often the momentary parameters were pressed.
     pub presses: Arc<Presses>,
+    /// What else is to be done to takes.
+    pub acts: Acts,
 }
 
 impl ContinuoParams {
@@ -249,6 +252,7 @@ impl ContinuoParams {
             model_path: RwLock::new(String::new()),
             device: RwLock::default(),
             presses,
+            acts: Acts::default(),
         }
     }
 

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ask::{Ask, Kind, Wish};
-use crate::clock::{Meter, Timeline};
+use super::recipe::Recipe;
+use crate::clock::Timeline;
 use crate::link::{AnswerId, MOST_NOTES, MOST_TAKES, PlayNote};
 use crate::phrase::PlayedNote;
 
@@ -14,112 +14,16 @@ pub const MOST_KEPT: usize = 512;
 /// A note as it is saved: start, end, channel, key, velocity.
 pub type SavedNote = (f64, f64, u8, u8, u8);
 
-fn saved(note: PlayNote) -> SavedNote {
+pub(super) fn saved(note: PlayNote) -> SavedNote {
     (note.start, note.end, note.channel, note.key, note.velocity)
 }
 
-fn played((start, end, channel, key, velocity): SavedNote) -> PlayNote {
+pub(super) fn played((start, end, channel, key, velocity): SavedNote) -> PlayNote {
     PlayNote { start, end, channel, key, velocity }
 }
 
-fn is_sane(note: &SavedNote) -> bool {
+pub(super) fn is_sane(note: &SavedNote) -> bool {
     played(*note).is_sane() && note.1 > note.0 && note.4 < 128
-}
-
-/// All that is needed to make takes again, note for note.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Recipe {
-    /// What kind of answer it was.
-    pub kind: Kind,
-    /// Whether it stands on the host's timeline.
-    pub on_host: bool,
-    /// Where it was asked for, in beats.
-    pub at: f64,
-    /// Where it was to begin, in beats.
-    pub start: f64,
-    /// Upper and lower number of the meter.
-    pub meter: (u8, u8),
-    /// A bar line.
-    pub bar_line: f64,
-    /// Beats a minute.
-    pub tempo: f64,
-    /// How it was to be.
-    pub wish: Wish,
-    /// The seed it was made with; never 0.
-    pub seed: u64,
-    /// How often the same phrase had been answered before.
-    pub again: u64,
-    /// The model's name.
-    pub model: String,
-    /// The model's fingerprint; empty where it is not known.
-    pub fingerprint: String,
-    /// What it is an answer to.
-    pub phrase: Vec<PlayedNote>,
-    /// What all takes begin with, where an older take was varied.
-    pub front: Vec<SavedNote>,
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            kind: Kind::default(),
-            on_host: false,
-            at: 0.0,
-            start: 0.0,
-            meter: (4, 4),
-            bar_line: 0.0,
-            tempo: 120.0,
-            wish: Wish::default(),
-            seed: 1,
-            again: 0,
-            model: String::new(),
-            fingerprint: String::new(),
-            phrase: Vec::new(),
-            front: Vec::new(),
-        }
-    }
-}
-
-impl Recipe {
-    /// Of an answer that is asked for now, to be made with a seed.
-    #[must_use]
-    pub fn of(ask: &Ask, seed: u64) -> Self {
-        Self {
-            kind: ask.kind,
-            on_host: ask.timeline == Timeline::Host,
-            at: ask.at,
-            start: ask.start,
-            meter: (ask.meter.numerator, ask.meter.denominator),
-            bar_line: ask.bar_line,
-            tempo: ask.tempo,
-            wish: ask.wish,
-            seed,
-            ..Self::default()
-        }
-    }
-
-    /// The timeline it stands on.
-    #[must_use]
-    pub fn timeline(&self) -> Timeline {
-        if self.on_host { Timeline::Host } else { Timeline::Free }
-    }
-
-    /// The meter.
-    #[must_use]
-    pub fn meter(&self) -> Meter {
-        Meter::new(Some(self.meter.0.into()), Some(self.meter.1.into()))
-    }
-
-    /// Makes sense of what was read; `false` where there is none.
-    fn sanitize(&mut self) -> bool {
-        self.phrase.retain(PlayedNote::is_sane);
-        self.front.retain(is_sane);
-        self.meter = (self.meter().numerator, self.meter().denominator);
-        self.tempo.is_finite()
-            && self.tempo > 0.0
-            && [self.at, self.start, self.bar_line].iter().all(|beat| beat.is_finite())
-    }
 }
 
 /// An answer: its takes, where they lie, and how they came about.
@@ -204,6 +108,13 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// A take of an answer.
+    #[must_use]
+    pub fn of(answer: &Answer, take: usize) -> Self {
+        let notes = answer.takes.get(take).cloned().unwrap_or_default();
+        Self { recipe: answer.recipe.clone(), take, start: answer.start, end: answer.end, notes }
+    }
+
     /// Its notes.
     pub fn notes(&self) -> impl Iterator<Item = PlayNote> {
         self.notes.iter().copied().map(played)

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::VERSION;
-use super::answer::{Answer, Recipe, SavedNote, Session};
+use super::answer::{Answer, SavedNote, Session};
+use super::recipe::Recipe;
 use crate::ask::{Chance, Wish};
 use crate::phrase::PlayedNote;
 

@@ -2,6 +2,7 @@
 //! generating anything.
 //!
 //! - [`answer`]: what there is to keep.
+//! - [`recipe`]: how takes came about.
 //! - `migrate`: what older versions wrote.
 //!
 //! The state is JSON with a version. What cannot be read is left alone with a line
@@ -9,6 +10,7 @@
 
 pub mod answer;
 mod migrate;
+pub mod recipe;
 
 use std::sync::Arc;
 
@@ -18,7 +20,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use answer::{Answer, Kept, MOST_KEPT, Recipe, SavedNote, Session};
+pub use answer::{Answer, Kept, MOST_KEPT, SavedNote, Session};
+pub use recipe::Recipe;
 
 use crate::link::Shared;
 
