@@ -238,5 +238,5 @@ impl Vst3Plugin for Continuo {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Tools];
 }
 
-nice_export_clap!(Continuo);
-nice_export_vst3!(Continuo);
+nice_plug::nice_export_clap!(Continuo);
+nice_plug::nice_export_vst3!(Continuo);
