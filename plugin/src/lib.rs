@@ -30,14 +30,14 @@ use std::sync::Arc;
 
 use continuo_engine::worker::{ModelState, Worker};
 use nice_plug::params::Params;
-use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 
 use crate::clock::HostTime;
 use crate::link::{Shared, TO_PLAYER, TO_WORKER};
-use crate::params::ContinuoParams;
+use crate::params::{ContinuoParams, presses};
+use crate::state::SESSION;
 use crate::performer::{Event, Performer, Port};
 use crate::responder::{Responder, Status, View};
 use crate::settings::Settings;
@@ -129,11 +129,13 @@ impl Plugin for Continuo {
     }
 
     fn filter_state(state: &mut PluginState) {
-        // Saved while a finger was on them, they would ask for an answer on loading.
-        for id in ContinuoParams::MOMENTARY {
-            if let Some(value) = state.params.get_mut(id) {
-                *value = ParamValue::Bool(false);
-            }
+        // Saved while a finger was on a parameter, it would ask for something on loading. The
+        // session comes after the parameters, and ends this: so there must be one.
+        presses::set_loading(true);
+        let session = state.fields.entry(SESSION.to_owned()).or_insert_with(|| "null".to_owned());
+        if let Err(error) = serde_json::from_str::<serde_json::Value>(session) {
+            nice_log!("The project's phrase and takes are damaged and are left out: {error}");
+            "null".clone_into(session);
         }
     }
 

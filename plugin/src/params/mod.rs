@@ -256,10 +256,6 @@ impl ContinuoParams {
         }
     }
 
-    /// The ids of the momentary parameters.
-    pub const MOMENTARY: [&str; 11] =
-        ["trigger", "again", "vary", "stop", "clear", "next", "previous", "keep", "discard", "undo", "redo"];
-
     /// The model folder wanted: the environment's, then the project's.
     #[must_use]
     pub fn model_folder(&self) -> Option<PathBuf> {

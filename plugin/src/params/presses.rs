@@ -1,6 +1,9 @@
 //! Momentary parameters: what matters is how often they went on. They are counted,
 //! because a host may switch one on and off again before anybody looks.
+//!
+//! A state that was saved while one was on is loaded as it is, and asks for nothing.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -49,11 +52,25 @@ impl Presses {
     }
 }
 
+thread_local! {
+    /// Whether this thread is giving the parameters the values of a state.
+    static LOADING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread begins or ends loading a state: what goes on meanwhile is no press.
+pub fn set_loading(loading: bool) {
+    LOADING.set(loading);
+}
+
+fn is_loading() -> bool {
+    LOADING.get()
+}
+
 /// A parameter that counts its presses.
 pub(super) fn momentary(name: &str, presses: &Arc<Presses>, press: Press) -> BoolParam {
     let presses = Arc::clone(presses);
     BoolParam::new(name, false).with_callback(Arc::new(move |on| {
-        if on {
+        if on && !is_loading() {
             presses.press(press);
         }
     }))
@@ -63,7 +80,7 @@ pub(super) fn momentary(name: &str, presses: &Arc<Presses>, press: Press) -> Boo
 pub(super) fn turning(name: &str, shared: &Arc<Shared>, takes: i32) -> BoolParam {
     let shared = Arc::clone(shared);
     BoolParam::new(name, false).with_callback(Arc::new(move |on| {
-        if on {
+        if on && !is_loading() {
             shared.turn_by(takes);
         }
     }))

@@ -25,6 +25,9 @@ pub use recipe::Recipe;
 
 use crate::link::Shared;
 
+/// The name under which a plugin's state keeps the session.
+pub const SESSION: &str = "session";
+
 /// The version written. Version 1 had one answer and no kept takes.
 const VERSION: u32 = 2;
 
@@ -83,6 +86,8 @@ impl Saved {
 
 impl PersistentField<'_, Value> for Saved {
     fn set(&self, value: Value) {
+        // The parameters have their values by now.
+        crate::params::presses::set_loading(false);
         if let Err(error) = self.load(value) {
             nice_log!("The project's phrase and takes cannot be read and are left out: {error}");
         }
