@@ -23,6 +23,7 @@ pub mod playback;
 pub mod responder;
 pub mod settings;
 pub mod state;
+pub mod store;
 pub mod takes;
 pub mod trade;
 
@@ -37,10 +38,10 @@ use parking_lot::Mutex;
 use crate::clock::HostTime;
 use crate::link::{Shared, TO_PLAYER, TO_WORKER};
 use crate::params::{ContinuoParams, presses};
-use crate::state::SESSION;
 use crate::performer::{Event, Performer, Port};
 use crate::responder::{Responder, Status, View};
 use crate::settings::Settings;
+use crate::state::SESSION;
 
 /// The plugin.
 pub struct Continuo {

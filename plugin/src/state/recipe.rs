@@ -164,7 +164,8 @@ impl Recipe {
     }
 
     /// Who plays on a MIDI channel.
-    fn instrument_of(&self, channel: u8) -> Instrument {
+    #[must_use]
+    pub fn instrument_of(&self, channel: u8) -> Instrument {
         let played = self.phrase.iter().find(|note| note.channel == channel);
         played.map_or_else(
             || if channel == DRUM_CHANNEL { Instrument::DRUMS } else { Instrument::PIANO },
