@@ -2,7 +2,7 @@
 //! single-producer rings, and the few numbers both look at.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 
 use crate::ask::Ask;
 use crate::clock::Timeline;
@@ -244,10 +244,10 @@ pub struct Shared {
     turned: AtomicI32,
     /// The take that is heard.
     audible: AtomicU64,
-    /// Where the running turn ends, if there is one; else not a number.
+    /// Whose turn it is: nobody's, the player's, the plugin's.
+    turn: AtomicU8,
+    /// Where it ends.
     turn_end: AtomicU64,
-    /// Whether the running turn is the plugin's.
-    own_turn: AtomicBool,
 }
 
 impl Shared {
@@ -335,14 +335,15 @@ impl Shared {
 
     /// In trading: where the running turn ends, and whether it is the plugin's.
     pub fn turn(&self) -> Option<(f64, bool)> {
-        let end = f64::from_bits(self.turn_end.load(Ordering::Relaxed));
-        end.is_finite().then(|| (end, self.own_turn.load(Ordering::Relaxed)))
+        let turn = self.turn.load(Ordering::Relaxed);
+        (turn > 0).then(|| (f64::from_bits(self.turn_end.load(Ordering::Relaxed)), turn == 2))
     }
 
     /// Tells whose turn it is until when.
     pub fn set_turn(&self, turn: Option<(f64, bool)>) {
-        let (end, own) = turn.unwrap_or((f64::NAN, false));
-        self.own_turn.store(own, Ordering::Relaxed);
-        self.turn_end.store(end.to_bits(), Ordering::Relaxed);
+        if let Some((end, _)) = turn {
+            self.turn_end.store(end.to_bits(), Ordering::Relaxed);
+        }
+        self.turn.store(turn.map_or(0, |(_, own)| if own { 2 } else { 1 }), Ordering::Relaxed);
     }
 }
