@@ -36,4 +36,5 @@ pub mod locate;
 pub mod message;
 pub mod notes;
 pub mod phrase;
+pub mod session;
 pub mod timeline;
