@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::script::Step;
 use crate::host::{Bundle, Host, Pacing, Render, Settings};
@@ -164,19 +164,19 @@ impl Session {
         let end = self.host.clock() + self.samples(beats);
         while self.host.clock() < end {
             let before = self.host.heard().len();
-            self.look()?;
+            let first = self.look()?;
             let length = self.samples(LOOK).max(1).min(end - self.host.clock());
             self.host.run(length)?;
-            self.look()?;
+            let last = self.look()?;
             let heard = self.host.heard()[before..].to_vec();
-            self.judge(&heard)?;
+            self.judge(&heard, first == last)?;
         }
         Ok(())
     }
 
-    /// Learns where the notes of answers and kept takes lie.
-    fn look(&mut self) -> Result<()> {
-        let Some(session) = session_of(&self.host.save()?)? else { return Ok(()) };
+    /// Learns where the notes of answers and kept takes lie. Tells which answer is there.
+    fn look(&mut self) -> Result<Value> {
+        let Some(session) = session_of(&self.host.save()?)? else { return Ok(Value::Null) };
         let takes = session["answer"]["takes"].as_array().into_iter().flatten();
         let kept = session["kept"].as_array().into_iter().flatten().map(|kept| &kept["notes"]);
         for note in takes.chain(kept).filter_map(Value::as_array).flatten() {
@@ -190,10 +190,18 @@ impl Session {
                 }
             }
         }
-        Ok(())
+        let recipe = &session["answer"]["recipe"];
+        Ok(json!([
+            session["kept"].as_array().map_or(0, Vec::len),
+            recipe["at"],
+            recipe["start"],
+            recipe["again"]
+        ]))
     }
 
-    fn judge(&mut self, heard: &[Heard]) -> Result<()> {
+    /// `settled` tells that the same answer was there all the time: what was made, heard and
+    /// replaced between two looks is in no state.
+    fn judge(&mut self, heard: &[Heard], settled: bool) -> Result<()> {
         ensure!(heard.is_sorted_by_key(|heard| heard.clock), "messages out of order: {heard:?}");
         let timeline = self.host.timeline().clone();
         for heard in heard.iter().filter(|heard| !heard.thru) {
@@ -202,11 +210,12 @@ impl Session {
             if !self.playing {
                 continue;
             }
-            self.outcome.judged += 1;
             let sample = timeline.sample_at(heard.beat);
             let starts = self.known.get(&(channel, key, velocity)).map(Vec::as_slice).unwrap_or_default();
             let near = |start: &&f64| (timeline.sample_at(**start) - sample).abs() <= SLACK_SAMPLES;
-            if starts.iter().find(near).is_none() {
+            let placed = starts.iter().any(|start| near(&start));
+            self.outcome.judged += usize::from(placed);
+            if !placed && settled {
                 bail!("a note outside of its place: {heard:?}; such notes begin at {starts:?}");
             }
         }
