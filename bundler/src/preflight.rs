@@ -28,6 +28,13 @@ const ALSA: Requirement =
 const JACK: Requirement =
     Requirement { package: "libjack-jackd2-dev", probe: &["pkg-config", "--exists", "jack"] };
 
+/// What some tests need beyond that; without it they say that they checked nothing.
+const WISHED: [Requirement; 3] = [
+    Requirement { package: "xvfb libgl1-mesa-dri", probe: &["Xvfb", "-help"] },
+    Requirement { package: "imagemagick", probe: &["import", "-version"] },
+    Requirement { package: "ardour", probe: &["ardour7-lua", "--version"] },
+];
+
 impl Need {
     const fn requirements(self) -> &'static [Requirement] {
         match self {
@@ -61,8 +68,33 @@ pub(crate) fn check(need: Need) -> Result<()> {
     run(Command::new("sh").args(["-c", &shell]))
 }
 
+/// Fetches what is wished for where that may be done, and else says how. Nothing fails for
+/// the lack of it.
+pub(crate) fn wish() {
+    if System::here() != System::Linux {
+        return;
+    }
+    let missing = absent(&WISHED, succeeds);
+    if missing.is_empty() {
+        return;
+    }
+    if succeeds(&["apt-get", "--version"]) && is_root() {
+        println!("for the tests in Ardour and of the editor: {}; installing", missing.join(" "));
+        let shell = format!("export DEBIAN_FRONTEND=noninteractive; {}", install_line(&missing));
+        if run(Command::new("sh").args(["-c", &shell])).is_ok() && absent(&WISHED, succeeds).is_empty() {
+            return;
+        }
+    }
+    println!("note: without {} some tests check nothing; they say so", absent(&WISHED, succeeds).join(" "));
+    println!("  sudo {}", install_line(&missing));
+}
+
 fn missing(need: Need, works: impl Fn(&[&str]) -> bool) -> Vec<&'static str> {
-    need.requirements().iter().filter(|it| !works(it.probe)).map(|it| it.package).collect()
+    absent(need.requirements(), works)
+}
+
+fn absent(requirements: &[Requirement], works: impl Fn(&[&str]) -> bool) -> Vec<&'static str> {
+    requirements.iter().filter(|it| !works(it.probe)).map(|it| it.package).collect()
 }
 
 fn install_line(packages: &[&str]) -> String {

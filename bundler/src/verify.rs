@@ -65,7 +65,10 @@ pub(crate) fn run(_args: &Args) -> Result<ExitCode> {
 }
 
 fn all(count: &mut Count) -> Result<()> {
-    step("what the system must have", || preflight::check(Need::Standalone))?;
+    step("what the system must have", || {
+        preflight::wish();
+        preflight::check(Need::Standalone)
+    })?;
     let workspace = Workspace::find()?;
     make_way()?;
     step("formatting", || run_shown(workspace.cargo().args(["fmt", "--check"])))?;
@@ -110,7 +113,8 @@ fn tests(workspace: &Workspace, count: &mut Count) -> Result<()> {
     let cli = products.cli.context("the build produced no command line")?;
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--features", FEATURES, "--no-fail-fast"]);
-    command.env("CONTINUO_BUNDLE", &bundles.clap).env("CONTINUO_CLI", cli);
+    command.env("CONTINUO_BUNDLE", &bundles.clap).env("CONTINUO_VST3", &bundles.vst3);
+    command.env("CONTINUO_CLI", cli);
     counted(&mut command, count)
 }
 
