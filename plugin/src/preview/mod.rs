@@ -183,6 +183,9 @@ mod tests {
 
     const RATE: f32 = 48_000.0;
 
+    /// A sample, and the event there by its place in a block.
+    type Timed = (u32, fn(u32) -> Event);
+
     fn on(timing: u32, channel: u8, key: u8) -> Event {
         let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(channel));
         NoteEvent::NoteOn { timing, voice_id, channel, key: Key::Number(key), velocity: 1.0 }
@@ -194,7 +197,7 @@ mod tests {
     }
 
     /// Renders events at samples, in blocks.
-    fn rendered(events: &[(u32, fn(u32) -> Event)], samples: u32, block: u32, level: f32) -> Vec<f32> {
+    fn rendered(events: &[Timed], samples: u32, block: u32, level: f32) -> Vec<f32> {
         let mut preview = Preview::default();
         preview.configure(RATE);
         let mut sound = Vec::new();
@@ -228,7 +231,7 @@ mod tests {
 
     #[test]
     fn block_sizes_change_nothing() {
-        let events: [(u32, fn(u32) -> Event); 5] = [
+        let events: [Timed; 5] = [
             (3, |at| on(at, 0, 60)),
             (700, |at| on(at, 9, 38)),
             (1500, |at| on(at, 9, 36)),
@@ -244,7 +247,7 @@ mod tests {
 
     #[test]
     fn notes_end_and_what_is_off_is_silent() {
-        let events: [(u32, fn(u32) -> Event); 2] = [(0, |at| on(at, 0, 60)), (4800, |at| off(at, 0, 60))];
+        let events: [Timed; 2] = [(0, |at| on(at, 0, 60)), (4800, |at| off(at, 0, 60))];
         let sound = rendered(&events, 96_000, 256, 1.0);
         assert!(loudest(&sound[2000..4000]) > 0.02);
         assert_eq!(loudest(&sound[90_000..]), 0.0);

@@ -3,6 +3,7 @@
 //! checked, and that is said.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod session;
 

@@ -1,6 +1,8 @@
 //! A thousand random sessions against the built plugin, in processes of their own: a plugin
 //! that aborts its host must not end the test, but fail it. What fails is shrunk.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::path::PathBuf;
 use std::process::Command;
 
