@@ -171,7 +171,7 @@ pub struct ContinuoParams {
     /// Phrase and takes.
     #[persist = "session"]
     pub saved: Saved,
-    /// A model to use in place of the embedded one: a folder, a file or a hub's name; empty
+    /// A model to use in place of the embedded one: a folder or a file; empty
     /// for the latter.
     #[persist = "model_path"]
     pub model_path: RwLock<String>,

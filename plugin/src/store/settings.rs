@@ -19,7 +19,7 @@ pub struct Settings {
     pub feedback: bool,
     /// Where MIDI files were saved last.
     pub folder: Option<PathBuf>,
-    /// Models that were added: folders, files, hub names.
+    /// Models that were added: folders and files.
     pub models: Vec<String>,
 }
 

@@ -7,6 +7,7 @@
 //! - [`through`]: what goes through, in both dialects.
 //! - [`parameters`]: texts and ranges.
 //! - [`life`]: states, layouts, instances destroyed while they answer.
+//! - [`modes`]: modes, takes, limits.
 //! - [`models`]: model folders that are missing or broken.
 //! - [`cli`]: the command line.
 
@@ -16,6 +17,7 @@ mod cli;
 mod endings;
 mod life;
 mod models;
+mod modes;
 mod parameters;
 mod prompts;
 mod repeat;
