@@ -6,6 +6,8 @@
 //! - [`message`]: what goes in and comes out, as MIDI has it.
 //! - [`host`]: the host: transport, parameters, blocks, state.
 //! - [`notes`]: what was heard, as notes with their ends.
+//! - [`smf`]: messages as a MIDI file, and back.
+//! - [`ardour`]: a real sequencer without a screen, for the built VST3.
 //! - [`phrase`]: a score as messages, and messages as a score's notes.
 //!
 //! ```no_run
@@ -31,9 +33,11 @@
 
 mod instance;
 
+pub mod ardour;
 pub mod host;
 pub mod locate;
 pub mod message;
 pub mod notes;
 pub mod phrase;
+pub mod smf;
 pub mod timeline;

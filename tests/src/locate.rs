@@ -1,7 +1,7 @@
-//! Where the built plugin and the built command line are.
+//! Where the built plugins and the built programs are.
 //!
-//! `CONTINUO_BUNDLE` and `CONTINUO_CLI` name them (`cargo verify` sets both);
-//! without these variables the newest of those that a build has put in place is taken.
+//! `CONTINUO_BUNDLE`, `CONTINUO_VST3`, `CONTINUO_STANDALONE` and `CONTINUO_CLI` name
+//! them (`cargo verify` sets them all); without these variables the newest of those that a build has put in place is taken.
 
 use anyhow::{Context, Result, bail};
 use std::env;
@@ -25,6 +25,36 @@ pub fn target_dir() -> PathBuf {
 pub fn bundle() -> Result<PathBuf> {
     let bundled = target_dir().join("bundled");
     find("CONTINUO_BUNDLE", "plugin", &[bundled.join("dev/Continuo.clap"), bundled.join("Continuo.clap")])
+}
+
+/// The built `.vst3`.
+///
+/// # Errors
+/// When it is not there: the message names the command that builds it.
+pub fn vst3() -> Result<PathBuf> {
+    let bundled = target_dir().join("bundled");
+    find("CONTINUO_VST3", "VST3 plugin", &[bundled.join("dev/Continuo.vst3"), bundled.join("Continuo.vst3")])
+}
+
+/// The built standalone.
+///
+/// # Errors
+/// When it is not there: the message names the command that builds it.
+pub fn standalone() -> Result<PathBuf> {
+    let name = format!("continuo-standalone{}", env::consts::EXE_SUFFIX);
+    let target = target_dir();
+    find(
+        "CONTINUO_STANDALONE",
+        "standalone",
+        &[target.join("debug").join(&name), target.join("release").join(&name)],
+    )
+}
+
+/// A program of the system's, by its name, if it is on the path.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The built command line `continuo`.
