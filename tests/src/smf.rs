@@ -30,10 +30,7 @@ pub fn write(messages: &[(f64, Message)]) -> Result<Vec<u8>> {
         track.push(TrackEvent { delta, kind: TrackEventKind::Midi { channel, message } });
         now = tick;
     }
-    track.push(TrackEvent {
-        delta: 0.into(),
-        kind: TrackEventKind::Meta(midly::MetaMessage::EndOfTrack),
-    });
+    track.push(TrackEvent { delta: 0.into(), kind: TrackEventKind::Meta(midly::MetaMessage::EndOfTrack) });
     smf.tracks.push(track);
     let mut file = Vec::new();
     // Writing to memory cannot fail.
@@ -46,7 +43,7 @@ pub fn write(messages: &[(f64, Message)]) -> Result<Vec<u8>> {
 /// # Errors
 /// When it is no MIDI file that counts in beats.
 pub fn read(file: &[u8]) -> Result<Vec<(f64, Message)>> {
-    let smf = Smf::parse(file).context("this is no MIDI file")?;
+    let smf = Smf::parse(file).ok().context("this is no MIDI file")?;
     let Timing::Metrical(per_beat) = smf.header.timing else { bail!("the MIDI file counts in seconds") };
     let mut messages = Vec::new();
     for track in &smf.tracks {

@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, bail};
 
-/// Ticks a beat in a session file.
-const PER_BEAT: f64 = 1920.0;
+/// Ticks a beat, in a session file and whatever else Ardour says.
+pub(crate) const PER_BEAT: f64 = 1920.0;
 
 /// A session file's text.
 #[derive(Clone, Debug)]

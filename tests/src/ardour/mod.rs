@@ -8,7 +8,7 @@
 pub mod edit;
 pub mod session;
 
-pub use session::{Piece, Session};
+pub use session::{Pass, Piece, Session, Speed};
 
 use anyhow::{Context, Result, bail};
 use std::fs;

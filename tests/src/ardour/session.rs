@@ -2,7 +2,7 @@
 //! that records what comes of it.
 
 use super::Studio;
-use super::edit::Text;
+use super::edit::{PER_BEAT, Text};
 use crate::message::Message;
 use crate::smf;
 use anyhow::{Context, Result};
@@ -113,13 +113,21 @@ impl Session<'_> {
         self.capture("record", &format!("samples={samples},{}", pass.lua()))
     }
 
-    /// Opens the session, loops what its file says until it has come round `rounds`
-    /// times, saves it and closes it: what the second track recorded, on and on.
+    /// Opens the session, loops its first `beats` until it has come round `rounds`
+    /// times, saves it and closes it: the notes that the second track recorded, on and
+    /// on, as messages in the order of time.
     ///
     /// # Errors
-    /// When Ardour fails or recorded nothing.
-    pub fn cycle(&self, rounds: u32, pass: &Pass) -> Result<Vec<(f64, Message)>> {
-        self.capture("cycle", &format!("rounds={rounds},{}", pass.lua()))
+    /// When Ardour fails or tells no notes.
+    pub fn cycle(&self, beats: f64, rounds: u32, pass: &Pass) -> Result<Vec<(f64, Message)>> {
+        self.edit(|text| text.set_loop(0.0, beats))?;
+        let said = self.perform("cycle", &format!("rounds={rounds},{}", pass.lua()))?;
+        let mut messages = Vec::new();
+        for line in said.lines().filter_map(|line| line.strip_prefix("note")) {
+            messages.extend(note(line).with_context(|| format!("Ardour tells no note: {line}"))?);
+        }
+        messages.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        Ok(messages)
     }
 
     /// Opens the session and exports its sound over so many beats; the sound file.
@@ -163,7 +171,35 @@ impl Pass {
     }
 }
 
+/// On and off of a note that Ardour tells: onset and length as `beats:ticks`, channel,
+/// key, velocity.
+fn note(line: &str) -> Option<[(f64, Message); 2]> {
+    let mut words = line.split_whitespace();
+    let (from, length) = (beat(words.next()?)?, beat(words.next()?)?);
+    let mut byte = || words.next()?.parse::<u8>().ok();
+    let (channel, key, velocity) = (byte()?, byte()?, byte()?);
+    Some([(from, Message::on(channel, key, velocity)), (from + length, Message::off(channel, key))])
+}
+
+fn beat(text: &str) -> Option<f64> {
+    let (beats, ticks) = text.split_once(':')?;
+    Some(beats.parse::<f64>().ok()? + ticks.parse::<f64>().ok()? / PER_BEAT)
+}
+
 fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_read_as_ardour_tells_them() {
+        let [on, off] = note("\t15:1440\t0:480\t0\t63\t82").unwrap();
+        assert_eq!(on, (15.75, Message::on(0, 63, 82)));
+        assert_eq!(off, (16.0, Message::off(0, 63)));
+        assert_eq!(note("\t15\t0:480"), None);
+    }
 }
