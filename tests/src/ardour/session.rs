@@ -121,26 +121,17 @@ impl Session<'_> {
     /// When Ardour fails or tells no notes.
     pub fn cycle(&self, beats: f64, rounds: u32, pass: &Pass) -> Result<Vec<(f64, Message)>> {
         self.edit(|text| text.set_loop(0.0, beats))?;
-        let said = self.perform("cycle", &format!("rounds={rounds},{}", pass.lua()))?;
-        let mut messages = Vec::new();
-        for line in said.lines().filter_map(|line| line.strip_prefix("note")) {
-            messages.extend(note(line).with_context(|| format!("Ardour tells no note: {line}"))?);
-        }
-        messages.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        Ok(messages)
+        told(&self.perform("cycle", &format!("rounds={rounds},{}", pass.lua()))?)
     }
 
-    /// Opens the session and exports its sound over so many beats; the sound file.
+    /// Opens the session, bounces the plugin's track with the plugin's answers over so
+    /// many beats, saves it and closes it: the notes, as messages in the order of time.
     ///
     /// # Errors
     /// When Ardour fails.
-    pub fn bounce(&self, name: &str, beats: f64, pass: &Pass) -> Result<Vec<u8>> {
+    pub fn bounce(&self, beats: f64) -> Result<Vec<(f64, Message)>> {
         let samples = beats * RATE * 60.0 / self.bpm;
-        self.perform("bounce", &format!("name=\"{name}\",samples={samples},{}", pass.lua()))?;
-        let folder = self.folder.join("export");
-        let file = files(&folder)?.into_iter().find(|file| file.to_string_lossy().contains(name));
-        let file = file.context("Ardour exported nothing")?;
-        fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))
+        told(&self.perform("bounce", &format!("samples={samples},manual=true"))?)
     }
 
     fn capture(&self, verb: &str, table: &str) -> Result<Vec<(f64, Message)>> {
@@ -171,6 +162,16 @@ impl Pass {
     }
 }
 
+/// The notes that Ardour tells, as messages in the order of time.
+fn told(said: &str) -> Result<Vec<(f64, Message)>> {
+    let mut messages = Vec::new();
+    for line in said.lines().filter_map(|line| line.strip_prefix("note ")) {
+        messages.extend(note(line).with_context(|| format!("Ardour tells no note: {line}"))?);
+    }
+    messages.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    Ok(messages)
+}
+
 /// On and off of a note that Ardour tells: onset and length as `beats:ticks`, channel,
 /// key, velocity.
 fn note(line: &str) -> Option<[(f64, Message); 2]> {
@@ -197,9 +198,9 @@ mod tests {
 
     #[test]
     fn notes_are_read_as_ardour_tells_them() {
-        let [on, off] = note("\t15:1440\t0:480\t0\t63\t82").unwrap();
+        let [on, off] = note("15:1440 0:480 0 63 82").unwrap();
         assert_eq!(on, (15.75, Message::on(0, 63, 82)));
         assert_eq!(off, (16.0, Message::off(0, 63)));
-        assert_eq!(note("\t15\t0:480"), None);
+        assert_eq!(note("15 0:480"), None);
     }
 }

@@ -15,10 +15,10 @@ local function wait(what, done)
   error("Ardour never got there: " .. what)
 end
 
-local function track(session, name, out, strict, instrument)
+local function track(session, name)
   local midi = ARDOUR.ChanCount(ARDOUR.DataType("midi"), 1)
-  local made = session:new_midi_track(midi, out or midi, strict, instrument or ARDOUR.PluginInfo(), nil, nil,
-    1, name, ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, false)
+  local made = session:new_midi_track(midi, midi, true, ARDOUR.PluginInfo(), nil, nil, 1, name,
+    ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, false)
   for it in made:iter() do return it end
 end
 
@@ -67,29 +67,18 @@ local function automate(session, beat)
   lane_state(session, ARDOUR.AutoState.Play)
 end
 
--- A track SYN that makes SRC's notes a sound on the master bus.
-local function add_synth(session, source)
-  local synth = ARDOUR.LuaAPI.new_plugin_info("https://community.ardour.org/node/7596", ARDOUR.PluginType.LV2)
-  assert(not synth:isnil(), "Ardour's own synth is not here")
-  local track = track(session, "SYN", ARDOUR.ChanCount(ARDOUR.DataType("audio"), 2), false, synth)
-  track:monitoring_control():set_value(ARDOUR.MonitorChoice.MonitorInput, PBD.GroupControlDisposition.NoGroup)
-  track:input():disconnect_all(nil)
-  assert(source:output():midi(0):connect(track:input():midi(0):name()) == 0)
-end
-
 -- A session with a track SRC that the plugin is on, and a track DST that hears it.
 function compose(it)
   engine()
   local session = create_session(it.folder, "session", 48000)
   assert(session, "no session")
-  local source, target = track(session, "SRC", nil, true), track(session, "DST", nil, true)
+  local source, target = track(session, "SRC"), track(session, "DST")
   local processor = ARDOUR.LuaAPI.new_plugin(session, it.plugin, ARDOUR.PluginType.VST3, "")
   assert(not processor:isnil(), "Ardour does not know the plugin " .. it.plugin)
   assert(source:add_processor_by_index(processor, 0, nil, true) == 0)
   source:output():disconnect_all(nil)
   target:input():disconnect_all(nil)
   assert(source:output():midi(0):connect(target:input():midi(0):name()) == 0)
-  add_synth(session, source)
   set(session, it.parameters)
   if it.press then automate(session, it.press) end
   -- The plugin's parameters arrive with a block.
@@ -137,6 +126,13 @@ local function finish(session)
   quit()
 end
 
+-- Tells a region's notes.
+local function tell(region)
+  for note in ARDOUR.LuaAPI.note_list(region:to_midiregion():model()):iter() do
+    print("note", note:time(), note:length(), note:channel(), note:note(), note:velocity())
+  end
+end
+
 -- Rolls from the beginning for so many samples; DST records.
 function record(it)
   local session = open(it)
@@ -167,24 +163,19 @@ function cycle(it)
   halt(session, before)
   -- All rounds are regions of one recording.
   local recording
-  for region in takes(session):iter() do recording = region:to_midiregion():model() end
-  for note in ARDOUR.LuaAPI.note_list(recording):iter() do
-    print("note", note:time(), note:length(), note:channel(), note:note(), note:velocity())
-  end
+  for region in takes(session):iter() do recording = region end
+  tell(recording)
   finish(session)
 end
 
--- Exports the sound of the first samples, as fast as it goes.
+-- Bounces the source's track with what its plugin makes of it, as fast as it goes.
 function bounce(it)
   local session = open(it)
-  session:goto_start(false)
-  local export = session:simple_export()
-  export:set_name(it.name)
-  export:set_folder(it.folder .. "/export")
-  export:set_range(0, math.floor(it.samples))
-  assert(export:check_outputs(), "there is nothing to export")
-  assert(export:run_export(), "the export failed")
-  close_session()
-  print("done")
-  quit()
+  local source = session:route_by_name("SRC"):to_track()
+  local processor = plugin(session)
+  local region = source:bounce_range(0, math.floor(it.samples), ARDOUR.InterThreadInfo(), processor, true,
+    "bounced")
+  assert(not region:isnil(), "the bounce failed")
+  tell(region)
+  finish(session)
 end
