@@ -1,4 +1,4 @@
-//! A small CLAP host that runs inside the process, and the end-to-end tests that
+//! A small CLAP and VST3 host that runs inside the process, and the end-to-end tests that
 //! use it. `cargo demo` plays its phrase through the same host.
 //!
 //! - [`locate`]: where the built plugin and the built command line are.
@@ -31,7 +31,10 @@
 //! # }
 //! ```
 
+mod clap_host;
+mod format;
 mod instance;
+mod vst3_host;
 
 pub mod ardour;
 pub mod host;

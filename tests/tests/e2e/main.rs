@@ -22,3 +22,8 @@ mod repeat;
 mod scene;
 mod through;
 mod timing;
+
+/// The plugin that this program's hosts load.
+fn plugin() -> anyhow::Result<std::path::PathBuf> {
+    continuo_tests::locate::bundle()
+}
