@@ -312,7 +312,8 @@ impl Instantiated for Vst3 {
         let direction = int(if inputs { BusDirections_::kInput } else { BusDirections_::kOutput });
         // SAFETY: plain numbers.
         let count = unsafe { self.component.getBusCount(int(MediaTypes_::kEvent), direction) };
-        (0..count).map(|bus| NotePort { name: format!("bus {bus}"), clap: false, midi: false }).collect()
+        // A bus speaks neither of CLAP's dialects, but both once translated.
+        (0..count).map(|bus| NotePort { name: format!("bus {bus}"), clap: true, midi: true }).collect()
     }
 
     fn is_active(&self) -> bool {

@@ -12,6 +12,7 @@ mod parameters;
 mod prompts;
 #[path = "../e2e/repeat.rs"]
 mod repeat;
+mod same;
 #[path = "../e2e/scene.rs"]
 mod scene;
 #[path = "../e2e/through.rs"]
