@@ -28,6 +28,34 @@ const ALSA: Requirement =
 const JACK: Requirement =
     Requirement { package: "libjack-jackd2-dev", probe: &["pkg-config", "--exists", "jack"] };
 
+/// A program that some tests work with. Without it they check nothing, and say so.
+pub(crate) struct Companion {
+    /// Debian's package.
+    pub(crate) package: &'static str,
+    /// What is tested with it.
+    pub(crate) what: &'static str,
+    probe: &'static [&'static str],
+}
+
+/// All of them; only Linux has them.
+const COMPANIONS: [Companion; 3] = [
+    Companion {
+        package: "ardour",
+        what: "the VST3 in a real sequencer (version 7)",
+        probe: &["sh", "-c", "command -v ardour7-lua"],
+    },
+    Companion {
+        package: "jackd2",
+        what: "the standalone on a JACK server",
+        probe: &["sh", "-c", "command -v jackd"],
+    },
+    Companion {
+        package: "xvfb",
+        what: "the standalone on a screen that nobody sees",
+        probe: &["sh", "-c", "command -v Xvfb"],
+    },
+];
+
 impl Need {
     const fn requirements(self) -> &'static [Requirement] {
         match self {
@@ -59,6 +87,31 @@ pub(crate) fn check(need: Need) -> Result<()> {
     println!("missing: {}; installing", missing.join(" "));
     let shell = format!("export DEBIAN_FRONTEND=noninteractive; {}", install_line(&missing));
     run(Command::new("sh").args(["-c", &shell]))
+}
+
+/// Looks for what some tests work with, and as root on a system with `apt-get` fetches
+/// what is missing; tells what is missing still.
+pub(crate) fn companions() -> Vec<&'static Companion> {
+    let absent = |it: &&Companion| System::here() != System::Linux || !succeeds(it.probe);
+    let missing: Vec<_> = COMPANIONS.iter().filter(absent).collect();
+    if missing.is_empty() || System::here() != System::Linux || !succeeds(&["apt-get", "--version"]) {
+        return missing;
+    }
+    let line =
+        |packages: &[&Companion]| install_line(&packages.iter().map(|it| it.package).collect::<Vec<_>>());
+    if !is_root() {
+        println!("for all tests to run:\n  sudo {}", line(&missing));
+        return missing;
+    }
+    for it in &missing {
+        // One by one: that one cannot be had is no reason to do without the others.
+        println!("{} is missing; installing", it.package);
+        let shell = format!("export DEBIAN_FRONTEND=noninteractive; {}", line(&[it]));
+        if let Err(error) = run(Command::new("sh").args(["-c", &shell])) {
+            println!("note: {error:#}");
+        }
+    }
+    missing.into_iter().filter(absent).collect()
 }
 
 fn missing(need: Need, works: impl Fn(&[&str]) -> bool) -> Vec<&'static str> {

@@ -119,8 +119,7 @@ fn event(time: int32, kind: u32, what: Event__type0) -> Event {
     Event { busIndex: 0, sampleOffset: time, ppqPosition: 0.0, flags: 0, r#type: kind, __field0: what }
 }
 
-#[expect(clippy::cast_sign_loss, reason = "the specification's numbers are small")]
-#[allow(clippy::unnecessary_cast, reason = "their type depends on the compiler")]
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "their type depends on the compiler")]
 const fn kind(number: Event_::EventTypes) -> u32 {
     number as u32
 }
