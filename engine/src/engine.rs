@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) model: Decoder,
     pub(crate) encoding: Box<dyn Encoding>,
     pub(crate) device: String,
+    pub(crate) fingerprint: String,
 }
 
 /// Which model, and on what: a folder, or `None` for the embedded one; a kind of
@@ -122,6 +123,12 @@ impl Engine {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// Tells this model from others of its name: see [`Fingerprint`](crate::fingerprint::Fingerprint).
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.inner.fingerprint
     }
 
     /// The encoding's name.

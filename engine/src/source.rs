@@ -12,6 +12,7 @@ use continuo_model::{Config, Decoder, Gpu, ModelFiles, Network as _};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{EngineError, Inner};
+use crate::fingerprint::Fingerprint;
 
 /// The file beside a model's weights that says how its ids are meant.
 pub const SPELLING_FILE: &str = "continuo.json";
@@ -74,7 +75,10 @@ pub(crate) fn embedded(gpu: Option<Gpu>) -> Result<Inner, EngineError> {
     let spelling: Spelling = parse(here, SPELLING)?;
     let model = Decoder::from_bytes(config, WEIGHTS, gpu)?;
     let encoding = spelling.resolve().map_err(|reason| problem(here, &reason))?;
-    join(here, "Continuo's default model".to_owned(), model, encoding)
+    let mut print = Fingerprint::default();
+    print.add(CONFIG);
+    print.add(WEIGHTS);
+    join(here, "Continuo's default model".to_owned(), model, encoding, &print)
 }
 
 /// The model in a folder or a file, for a graphics card if one is given.
@@ -86,7 +90,8 @@ pub(crate) fn stored(path: &Path, gpu: Option<Gpu>) -> Result<Inner, EngineError
     };
     let encoding = encoding_of(dir, path, &files)?;
     let name = name.unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    join(path, name, Decoder::from_files(files, gpu)?, encoding)
+    let print = Fingerprint::of(path).map_err(|error| problem(path, &error.to_string()))?;
+    join(path, name, Decoder::from_files(files, gpu)?, encoding, &print)
 }
 
 /// The encoding that a model names, or tells by itself.
@@ -172,6 +177,7 @@ fn join(
     name: String,
     model: Decoder,
     encoding: Box<dyn Encoding>,
+    fingerprint: &Fingerprint,
 ) -> Result<Inner, EngineError> {
     let rows = model.config().vocab_size;
     if rows < encoding.vocab_size() {
@@ -182,7 +188,7 @@ fn join(
         );
         return Err(problem(place, &reason));
     }
-    Ok(Inner { name, device: model.device(), model, encoding })
+    Ok(Inner { name, device: model.device(), model, encoding, fingerprint: fingerprint.to_string() })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(place: &Path, bytes: &[u8]) -> Result<T, EngineError> {

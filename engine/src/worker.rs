@@ -46,6 +46,11 @@ pub trait Composer {
         None
     }
 
+    /// Tells models apart that have the same name; empty where that is not known.
+    fn fingerprint(&self) -> &str {
+        ""
+    }
+
     /// A reading of nothing yet.
     fn reading(&self) -> Self::Reading;
 
@@ -86,6 +91,10 @@ impl Composer for Engine {
         Self::fallback(self)
     }
 
+    fn fingerprint(&self) -> &str {
+        Self::fingerprint(self)
+    }
+
     fn reading(&self) -> Reading {
         Self::reading(self)
     }
@@ -115,6 +124,8 @@ pub struct Ready {
     pub device: String,
     /// Why it does not run on what was wanted, if so.
     pub fallback: Option<String>,
+    /// Tells it from others of its name.
+    pub fingerprint: String,
 }
 
 /// How the model is doing.
@@ -266,6 +277,7 @@ fn open<C: Composer>(
             name: composer.name().to_owned(),
             device: composer.device().to_owned(),
             fallback: composer.fallback().map(str::to_owned),
+            fingerprint: composer.fingerprint().to_owned(),
         }),
         Err(error) => ModelState::Failed(error.clone()),
     });

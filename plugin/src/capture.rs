@@ -13,8 +13,12 @@ const PHRASE_PAUSE_BARS: f64 = 8.0;
 pub struct Capture {
     /// A bit a key, for each channel.
     held: [u128; 16],
-    /// Where the last key was released.
+    /// The channels whose sustain pedal is down, a bit each.
+    pedals: u16,
+    /// Where the last key was released, or the pedal that held it.
     last_off: f64,
+    /// Where the phrase began.
+    first: Option<f64>,
     /// Whether the next note begins a new phrase.
     fresh: bool,
     /// Whether notes were played that nothing answered.
@@ -25,7 +29,15 @@ pub struct Capture {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { held: [0; 16], last_off: f64::NEG_INFINITY, fresh: true, open: false, armed: false }
+        Self {
+            held: [0; 16],
+            pedals: 0,
+            last_off: f64::NEG_INFINITY,
+            first: None,
+            fresh: true,
+            open: false,
+            armed: false,
+        }
     }
 }
 
@@ -36,6 +48,9 @@ impl Capture {
         let fresh = self.fresh || paused;
         if let Some(keys) = self.held.get_mut(usize::from(channel)) {
             *keys |= 1 << (key & 127);
+        }
+        if fresh {
+            self.first = Some(beat);
         }
         self.fresh = false;
         self.open = true;
@@ -55,10 +70,21 @@ impl Capture {
         Some(ToWorker::Off { beat, channel, key })
     }
 
-    /// Whether a key is down.
+    /// A sustain pedal goes down or up. While it is down the phrase is not over.
+    pub fn pedal(&mut self, beat: f64, channel: u8, down: bool) -> ToWorker {
+        let bit = 1 << (channel & 15);
+        let was = self.pedals & bit != 0;
+        self.pedals = if down { self.pedals | bit } else { self.pedals & !bit };
+        if was && !down {
+            self.last_off = self.last_off.max(beat);
+        }
+        ToWorker::Pedal { beat, channel, down }
+    }
+
+    /// Where the phrase began, on the timeline that plays.
     #[must_use]
-    pub fn holds(&self, channel: u8, key: u8) -> bool {
-        self.held.get(usize::from(channel)).is_some_and(|keys| keys & (1 << (key & 127)) != 0)
+    pub fn first(&self) -> Option<f64> {
+        self.first
     }
 
     /// Whether notes were played that nothing answered.
@@ -80,11 +106,6 @@ impl Capture {
         self.armed = false;
     }
 
-    /// Everything is forgotten but the keys that are down.
-    pub fn clear(&mut self) {
-        self.answered();
-    }
-
     /// Time jumped: the next note begins a new phrase. A pause goes on where the
     /// transport only looped or was moved, not where it was stopped or started.
     pub fn jump(&mut self, jump: Jump, timeline: Timeline, to: f64) -> ToWorker {
@@ -94,28 +115,13 @@ impl Capture {
         } else {
             self.armed = false;
             self.last_off = f64::NEG_INFINITY;
+            self.first = None;
         }
-        ToWorker::Break { beat: jump.from }
-    }
-
-    /// Forgets keys whose release will never come.
-    pub fn release_all(&mut self, beat: f64, mut each: impl FnMut(ToWorker)) {
-        for channel in 0..16 {
-            self.release_channel(beat, channel, &mut each);
-        }
-    }
-
-    /// Releases all keys of a channel ("all notes off").
-    pub fn release_channel(&mut self, beat: f64, channel: u8, mut each: impl FnMut(ToWorker)) {
-        for key in 0..128 {
-            if let Some(off) = self.off(beat, channel, key) {
-                each(off);
-            }
-        }
+        ToWorker::Break { beat: jump.from, to }
     }
 
     fn quiet(&self) -> bool {
-        self.held.iter().all(|keys| *keys == 0)
+        self.pedals == 0 && self.held.iter().all(|keys| *keys == 0)
     }
 }
 
@@ -139,7 +145,11 @@ mod tests {
         assert!(fresh(capture.on(0.5, 0, 65, 90, Meter::COMMON)));
         // Keys still down are no pause, however long.
         assert!(!fresh(capture.on(90.0, 0, 66, 90, Meter::COMMON)));
-        capture.release_all(91.0, |_| ());
+        capture.off(91.0, 0, 65);
+        capture.off(91.0, 0, 66);
+        capture.off(91.0, 0, 60);
+        capture.off(91.0, 0, 62);
+        capture.off(91.0, 0, 64);
         assert!(!fresh(capture.on(91.0 + 32.0, 0, 67, 90, Meter::COMMON)));
         capture.off(124.0, 0, 67);
         assert!(fresh(capture.on(124.0 + 32.1, 0, 67, 90, Meter::COMMON)));
@@ -168,6 +178,20 @@ mod tests {
         assert_eq!(capture.reply_at(2.0), Some(1.0));
         capture.jump(Jump { from: 0.5, left: Timeline::Host }, Timeline::Free, 0.0);
         assert_eq!(capture.reply_at(2.0), None);
+    }
+
+    #[test]
+    fn a_pause_under_the_pedal_is_none() {
+        let mut capture = Capture::default();
+        capture.pedal(0.0, 0, true);
+        capture.on(0.0, 0, 60, 90, Meter::COMMON);
+        capture.off(1.0, 0, 60);
+        assert_eq!(capture.reply_at(2.0), None);
+        capture.pedal(4.0, 0, false);
+        assert_eq!(capture.reply_at(2.0), Some(6.0));
+        // One that was up already changes nothing.
+        capture.pedal(5.0, 0, false);
+        assert_eq!(capture.reply_at(2.0), Some(6.0));
     }
 
     #[test]

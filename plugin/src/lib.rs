@@ -7,9 +7,13 @@
 //! [`editor`] and saves the [`state`]. Rings and atomics ([`link`]) join the first
 //! two; the audio thread shares no lock with anyone.
 
+pub mod acts;
+pub mod ask;
+pub mod asking;
 pub mod capture;
 pub mod clock;
 pub mod editor;
+pub mod history;
 pub mod link;
 pub mod number;
 pub mod params;
@@ -17,23 +21,27 @@ pub mod performer;
 pub mod phrase;
 pub mod playback;
 pub mod responder;
+pub mod settings;
 pub mod state;
+pub mod store;
 pub mod takes;
+pub mod trade;
 
 use std::sync::Arc;
 
 use continuo_engine::worker::{ModelState, Worker};
 use nice_plug::params::Params;
-use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 
 use crate::clock::HostTime;
 use crate::link::{Shared, TO_PLAYER, TO_WORKER};
-use crate::params::ContinuoParams;
-use crate::performer::{Event, Performer, Port, Settings};
+use crate::params::{ContinuoParams, presses};
+use crate::performer::{Event, Performer, Port};
 use crate::responder::{Responder, Status, View};
+use crate::settings::Settings;
+use crate::state::SESSION;
 
 /// The plugin.
 pub struct Continuo {
@@ -122,11 +130,13 @@ impl Plugin for Continuo {
     }
 
     fn filter_state(state: &mut PluginState) {
-        // Saved while a finger was on them, they would ask for an answer on loading.
-        for id in ["trigger", "clear"] {
-            if let Some(value) = state.params.get_mut(id) {
-                *value = ParamValue::Bool(false);
-            }
+        // Saved while a finger was on a parameter, it would ask for something on loading. The
+        // session comes after the parameters, and ends this: so there must be one.
+        presses::set_loading(true);
+        let session = state.fields.entry(SESSION.to_owned()).or_insert_with(|| "null".to_owned());
+        if let Err(error) = serde_json::from_str::<serde_json::Value>(session) {
+            nice_log!("The project's phrase and takes are damaged and are left out: {error}");
+            "null".clone_into(session);
         }
     }
 
@@ -231,5 +241,5 @@ impl Vst3Plugin for Continuo {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Tools];
 }
 
-nice_export_clap!(Continuo);
-nice_export_vst3!(Continuo);
+nice_plug::nice_export_clap!(Continuo);
+nice_plug::nice_export_vst3!(Continuo);

@@ -1,9 +1,11 @@
 //! What passes between the audio thread and the inference thread: messages in two
 //! single-producer rings, and the few numbers both look at.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 
-use crate::clock::{Meter, Timeline};
+use crate::ask::Ask;
+use crate::clock::Timeline;
 
 /// Notes of a take that playback keeps.
 pub const MOST_NOTES: usize = 8192;
@@ -56,41 +58,8 @@ pub enum Grid {
     Beats(f64),
     /// To the very sample at which it is known.
     Any,
-}
-
-/// What an answer was asked to be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ask {
-    /// Its name.
-    pub id: AnswerId,
-    /// Whose beats `at` and `start` are.
-    pub timeline: Timeline,
-    /// Where it was asked for.
-    pub at: f64,
-    /// Where it is to begin.
-    pub start: f64,
-    /// Meter there.
-    pub meter: Meter,
-    /// A bar line.
-    pub bar_line: f64,
-    /// Tempo there, beats a minute.
-    pub tempo: f64,
-    /// Length in bars.
-    pub bars: u8,
-    /// How many takes.
-    pub takes: usize,
-    /// Sampling temperature.
-    pub temperature: f32,
-    /// Sampling among so many ids; 0 is all.
-    pub top_k: usize,
-    /// Sampling among the likeliest ids of this mass; 1 is all.
-    pub top_p: f32,
-    /// Leaving out what is less likely than this share of the likeliest; 0 is nothing.
-    pub min_p: f32,
-    /// Never saying so many ids in a row twice; 0 is off.
-    pub no_repeat: usize,
-    /// Seed; 0 asks for a new one.
-    pub seed: u64,
+    /// Not at all: what is known too late is not heard.
+    Fixed,
 }
 
 /// From the audio thread to the inference thread.
@@ -125,15 +94,34 @@ pub enum ToWorker {
         /// General MIDI program.
         program: u8,
     },
+    /// The player's sustain pedal.
+    Pedal {
+        /// Where.
+        beat: f64,
+        /// MIDI channel.
+        channel: u8,
+        /// Whether it went down.
+        down: bool,
+    },
     /// Time jumped: what is held ends here.
     Break {
         /// Where time would have gone on.
         beat: f64,
+        /// Where it goes on instead.
+        to: f64,
     },
     /// An answer is wanted.
     Answer(Ask),
     /// What would be asked if an answer were wanted now.
     Coming(Ask),
+    /// The answer was stopped: nothing of it from this beat on, counted as the answer came,
+    /// before playback moved it.
+    Cut {
+        /// Which answer.
+        id: AnswerId,
+        /// Where it ends.
+        beat: f64,
+    },
     /// Forget phrase and answer.
     Clear(AnswerId),
 }
@@ -153,8 +141,17 @@ pub struct PlayNote {
     pub velocity: u8,
 }
 
+impl PlayNote {
+    /// Whether all fields are in their ranges.
+    #[must_use]
+    pub fn is_sane(&self) -> bool {
+        let times = self.start.is_finite() && self.end.is_finite();
+        times && self.channel < 16 && self.key < 128
+    }
+}
+
 /// From the inference thread to the audio thread.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ToPlayer {
     /// An answer out of a saved state takes the place of what there is.
     Replace {
@@ -164,6 +161,16 @@ pub enum ToPlayer {
         takes: usize,
         /// Whether it stands on the host's timeline; if not it is only shown.
         on_host: bool,
+        /// Where it begins.
+        start: f64,
+    },
+    /// The takes that were kept are these. The answer of this name is one of them now and
+    /// no longer there by itself; what sounds of it sounds on.
+    Kept {
+        /// All their notes.
+        notes: Arc<KeptNotes>,
+        /// The answer that was kept; none for the others.
+        taken: AnswerId,
     },
     /// A saved state has been taken over up to this load.
     Loaded(u64),
@@ -196,6 +203,29 @@ pub enum ToPlayer {
     Finished(AnswerId),
 }
 
+/// The notes of all kept takes on the host's timeline, in order of their onsets.
+///
+/// Made by the inference thread, which holds on to it until the audio thread has let go:
+/// so the memory is never given back on the audio thread.
+#[derive(Debug, Default, PartialEq)]
+pub struct KeptNotes(Vec<PlayNote>);
+
+impl KeptNotes {
+    /// From notes in any order; what is no note is left out.
+    #[must_use]
+    pub fn new(mut notes: Vec<PlayNote>) -> Self {
+        notes.retain(PlayNote::is_sane);
+        notes.sort_by(|a, b| a.start.total_cmp(&b.start));
+        Self(notes)
+    }
+
+    /// The notes that begin at a beat or later.
+    #[must_use]
+    pub fn from(&self, beat: f64) -> &[PlayNote] {
+        &self.0[self.0.partition_point(|n| n.start < beat)..]
+    }
+}
+
 /// Numbers that several threads look at and none waits for.
 #[derive(Debug, Default)]
 pub struct Shared {
@@ -210,6 +240,14 @@ pub struct Shared {
     playhead: AtomicU64,
     on_host: AtomicBool,
     phrase_open: AtomicBool,
+    /// How many takes next and previous went on from the one chosen.
+    turned: AtomicI32,
+    /// The take that is heard.
+    audible: AtomicU64,
+    /// Whose turn it is: nobody's, the player's, the plugin's.
+    turn: AtomicU8,
+    /// Where it ends.
+    turn_end: AtomicU64,
 }
 
 impl Shared {
@@ -268,5 +306,44 @@ impl Shared {
     /// Tells whether keys have been played that no answer was given to yet.
     pub fn set_phrase_open(&self, open: bool) {
         self.phrase_open.store(open, Ordering::Relaxed);
+    }
+
+    /// How many takes next and previous went on from the one chosen.
+    pub fn turned(&self) -> i32 {
+        self.turned.load(Ordering::Relaxed)
+    }
+
+    /// Goes on by a take, or back.
+    pub fn turn_by(&self, takes: i32) {
+        self.turned.fetch_add(takes, Ordering::Relaxed);
+    }
+
+    /// The take chosen is heard, as it was chosen anew.
+    pub fn turn_back(&self) {
+        self.turned.store(0, Ordering::Relaxed);
+    }
+
+    /// The take that is heard, counted from 0.
+    pub fn audible(&self) -> usize {
+        usize::try_from(self.audible.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Tells which take is heard, counted from 0.
+    pub fn set_audible(&self, take: usize) {
+        self.audible.store(u64::try_from(take).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// In trading: where the running turn ends, and whether it is the plugin's.
+    pub fn turn(&self) -> Option<(f64, bool)> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        (turn > 0).then(|| (f64::from_bits(self.turn_end.load(Ordering::Relaxed)), turn == 2))
+    }
+
+    /// Tells whose turn it is until when.
+    pub fn set_turn(&self, turn: Option<(f64, bool)>) {
+        if let Some((end, _)) = turn {
+            self.turn_end.store(end.to_bits(), Ordering::Relaxed);
+        }
+        self.turn.store(turn.map_or(0, |(_, own)| if own { 2 } else { 1 }), Ordering::Relaxed);
     }
 }

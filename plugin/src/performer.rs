@@ -12,15 +12,23 @@ use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::*;
 use rtrb::{Consumer, Producer};
 
+use crate::ask::{Ask, Kind};
+use crate::asking;
 use crate::capture::Capture;
 use crate::clock::{Clock, HostTime, Span};
-use crate::link::{Ask, Grid, RESERVED, Shared, ToPlayer, ToWorker};
+use crate::link::{Grid, RESERVED, Shared, ToPlayer, ToWorker};
 use crate::number;
-use crate::params::{ContinuoParams, Mode, Start};
+use crate::params::{Mode, Yield};
 use crate::playback::{Playback, Sound};
+use crate::settings::{Pressed, Settings};
+use crate::trade::{Step, Trade};
 
 /// How long an offline render sleeps before it looks again.
 const OFFLINE_NAP: Duration = Duration::from_micros(200);
+
+/// Messages of the inference thread that are heard in a block, while somebody listens: a
+/// block's time is short, and many more notes than sound in it can be waiting.
+const NEWS_A_BLOCK: usize = 256;
 
 /// A note event as this plugin takes and gives it.
 pub type Event = NoteEvent<()>;
@@ -33,76 +41,23 @@ pub trait Port {
     fn send(&mut self, event: Event);
 }
 
-/// Parameter values as they are during a block.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// How often an answer was asked for, and how often a clear.
-    pub presses: (u32, u32),
-    /// Nothing but passing through.
-    pub bypass: bool,
-    /// When to answer.
-    pub mode: Mode,
-    /// The pause that is answered, in beats.
-    pub pause: f64,
-    /// Where an answer begins.
-    pub start: Start,
-    /// Its length in bars.
-    pub bars: u8,
-    /// How many takes it has.
-    pub takes: usize,
-    /// The take heard, counted from 0.
-    pub take: usize,
-    /// Sampling temperature.
-    pub temperature: f32,
-    /// Ids sampled among; 0 is all.
-    pub top_k: usize,
-    /// Probability mass sampled among.
-    pub top_p: f32,
-    /// What is less likely than this share of the likeliest is left out; 0 is nothing.
-    pub min_p: f32,
-    /// How many ids in a row are never said twice; 0 is off.
-    pub no_repeat: usize,
-    /// Seed; 0 is a new one.
-    pub seed: u64,
-    /// Whether the player's events are passed on.
-    pub through: bool,
-}
-
-impl Settings {
-    /// The parameters' values now.
-    #[must_use]
-    pub fn read(params: &ContinuoParams) -> Self {
-        Self {
-            presses: params.presses.counts(),
-            bypass: params.bypass.value(),
-            mode: params.mode.value(),
-            pause: f64::from(params.pause.value()),
-            start: params.start.value(),
-            bars: u8::try_from(params.bars.value()).unwrap_or(1),
-            takes: number::to_usize(params.takes.value()),
-            take: number::to_usize(params.take.value() - 1),
-            temperature: params.temperature.value(),
-            top_k: number::to_usize(params.top_k.value()),
-            top_p: params.top_p.value(),
-            min_p: params.min_p.value(),
-            no_repeat: number::to_usize(params.no_repeat.value()),
-            seed: u64::from(params.seed.value().unsigned_abs()),
-            through: params.through.value(),
-        }
-    }
-}
-
 /// The state of the audio thread.
 pub struct Performer {
     clock: Clock,
     capture: Capture,
     playback: Playback,
+    trade: Trade,
     shared: Arc<Shared>,
     to_worker: Producer<ToWorker>,
     from_worker: Consumer<ToPlayer>,
     /// An answer or clear the ring had no room for.
     pending: Option<ToWorker>,
-    presses: (u32, u32),
+    presses: Pressed,
+    /// Whether the controller that asks for answers is down.
+    trigger_down: bool,
+    /// The keys that asked for an answer and are still down, a bit each for each channel:
+    /// their releases are nobody's business either.
+    triggers: [u128; 16],
     /// Whether the host renders offline, so that waiting is right.
     offline: bool,
 }
@@ -115,11 +70,14 @@ impl Performer {
             clock: Clock::default(),
             capture: Capture::default(),
             playback: Playback::default(),
+            trade: Trade::default(),
             shared,
             to_worker,
             from_worker,
             pending: None,
-            presses: (0, 0),
+            presses: Pressed::default(),
+            trigger_down: false,
+            triggers: [0; 16],
             offline: false,
         }
     }
@@ -155,7 +113,8 @@ impl Performer {
             }
             self.run(span, at, span.samples, settings, port);
             if heard && self.capture.open() && !settings.bypass {
-                let (ask, _) = self.ask(span, span.samples, settings);
+                let (ask, _) =
+                    asking::ask(Kind::Answer, span, span.samples, settings, &self.playback, &self.capture);
                 self.tell(ToWorker::Coming(ask));
             }
             self.shared.set_playhead(span.timeline, span.end());
@@ -164,6 +123,7 @@ impl Performer {
             self.shared.set_shift(self.playback.id(), shift);
         }
         self.shared.set_phrase_open(self.capture.open());
+        self.shared.set_turn(self.trade.turn());
     }
 
     /// The beginning of a span: jumps, news from the inference thread, presses.
@@ -171,34 +131,77 @@ impl Performer {
         self.receive(span, 0, port);
         if let Some(jump) = span.jump {
             self.playback.jump(span, &mut |sound| emit(port, span, sound));
+            self.trade.jump(jump, span.timeline, span);
             let message = self.capture.jump(jump, span.timeline, span.start);
             self.tell(message);
         }
-        self.playback.set_take(settings.take, 0, &mut |sound| emit(port, span, sound));
-        let (trigger, clear) = settings.presses;
-        if clear != self.presses.1 {
-            self.clear(span, port);
+        if settings.mode != Mode::Trade || settings.bypass {
+            self.trade.rest();
         }
-        if trigger != self.presses.0 && !settings.bypass {
-            self.answer(span, 0, settings, port);
-        }
-        self.presses = settings.presses;
+        self.choose_take(span, settings, port);
+        self.pressed(span, settings, port);
     }
 
-    /// Time passes from a sample to another; a pause may become long enough.
+    /// The take chosen, and how far next and previous went on from it, around all takes.
+    fn choose_take(&mut self, span: &Span, settings: &Settings, port: &mut impl Port) {
+        let takes = i64::try_from(self.playback.takes().max(1)).unwrap_or(1);
+        let chosen = i64::try_from(settings.take).unwrap_or(0).min(takes - 1);
+        let take = (chosen + i64::from(self.shared.turned())).rem_euclid(takes);
+        let take = usize::try_from(take).unwrap_or(0);
+        self.playback.set_take(take, 0, &mut |sound| emit(port, span, sound));
+        self.shared.set_audible(take);
+    }
+
+    /// What momentary parameters ask for.
+    fn pressed(&mut self, span: &Span, settings: &Settings, port: &mut impl Port) {
+        let before = std::mem::replace(&mut self.presses, settings.presses);
+        let now = settings.presses;
+        if now.clear != before.clear {
+            self.clear(span, port);
+        }
+        if now.stop != before.stop {
+            self.stop(span.start, span);
+        }
+        for (kind, asked) in [Kind::Answer, Kind::Again, Kind::Vary].into_iter().zip(0..) {
+            if now.asks[asked] != before.asks[asked] && !settings.bypass {
+                self.answer(kind, span, 0, settings, port);
+            }
+        }
+    }
+
+    /// Time passes from a sample to another; an answer may become due.
     fn run(&mut self, span: &Span, from: u32, to: u32, settings: &Settings, port: &mut impl Port) {
         let mut from = from;
-        let replies = settings.mode == Mode::Reply && !settings.bypass;
-        if replies
-            && let Some(beat) = self.capture.reply_at(settings.pause)
-            && beat < span.limit(to)
-        {
+        while let Some(beat) = self.due(settings).filter(|beat| *beat < span.limit(to)) {
             let at = span.sample(beat, from);
             self.render(span, from, at, settings, port);
-            self.answer(span, at, settings, port);
+            self.fall_due(span, at, settings, port);
             from = at;
         }
         self.render(span, from, to, settings, port);
+    }
+
+    /// The beat at which the mode asks for something next.
+    fn due(&self, settings: &Settings) -> Option<f64> {
+        match settings.mode {
+            Mode::Reply if !settings.bypass => self.capture.reply_at(settings.pause),
+            Mode::Trade if !settings.bypass => self.trade.due(),
+            _ => None,
+        }
+    }
+
+    fn fall_due(&mut self, span: &Span, at: u32, settings: &Settings, port: &mut impl Port) {
+        if settings.mode == Mode::Reply {
+            return self.answer(Kind::Answer, span, at, settings, port);
+        }
+        match self.trade.step(span, settings.turn, self.capture.open()) {
+            Step::Ask(start) => {
+                let ask = asking::traded(start, span, at, settings, &self.playback);
+                self.give(ask, Grid::Fixed, span, at, port);
+            }
+            Step::Fresh => self.capture.answered(),
+            Step::On => {}
+        }
     }
 
     fn render(&mut self, span: &Span, from: u32, to: u32, settings: &Settings, port: &mut impl Port) {
@@ -213,51 +216,51 @@ impl Performer {
         self.playback.render(span, from, to, &mut |sound| emit(port, span, sound));
     }
 
-    /// What is asked for at a sample, and how far it may be moved.
-    fn ask(&self, span: &Span, sample: u32, settings: &Settings) -> (Ask, Grid) {
-        let at = span.beat(sample);
-        let unit = 4.0 / f64::from(span.meter.denominator);
-        let (start, grid) = match settings.start {
-            Start::Now => (at, Grid::Any),
-            Start::Beat => (next_line(span, at, unit), Grid::Beats(unit)),
-            Start::Bar => (next_line(span, at, span.meter.bar()), Grid::Beats(span.meter.bar())),
-        };
-        let ask = Ask {
-            id: self.playback.id().next_trigger(),
-            timeline: span.timeline,
-            at,
-            start,
-            meter: span.meter,
-            bar_line: span.bar_line,
-            tempo: span.tempo,
-            bars: settings.bars,
-            takes: settings.takes,
-            temperature: settings.temperature,
-            top_k: settings.top_k,
-            top_p: settings.top_p,
-            min_p: settings.min_p,
-            no_repeat: settings.no_repeat,
-            seed: settings.seed,
-        };
-        (ask, grid)
+    /// An answer of a kind is wanted, asked for at a sample.
+    fn answer(&mut self, kind: Kind, span: &Span, sample: u32, settings: &Settings, port: &mut impl Port) {
+        let (ask, grid) = asking::ask(kind, span, sample, settings, &self.playback, &self.capture);
+        self.give(ask, grid, span, sample, port);
     }
 
-    /// An answer is wanted, asked for at a sample.
-    fn answer(&mut self, span: &Span, sample: u32, settings: &Settings, port: &mut impl Port) {
-        self.playback.silence(sample, &mut |sound| emit(port, span, sound));
-        let (mut ask, grid) = self.ask(span, sample, settings);
+    fn give(&mut self, mut ask: Ask, grid: Grid, span: &Span, sample: u32, port: &mut impl Port) {
+        self.playback.silence_answer(sample, &mut |sound| emit(port, span, sound));
         ask.start = self.playback.begin(&ask, grid, span);
         self.shared.announce(ask.id);
-        self.capture.answered();
+        if ask.kind == Kind::Answer {
+            self.capture.answered();
+        }
         self.tell(ToWorker::Answer(ask));
     }
 
+    /// The answer ends at a beat, if it is one of this timeline.
+    fn stop(&mut self, beat: f64, span: &Span) {
+        if self.playback.place().is_none_or(|(timeline, _)| timeline != span.timeline) {
+            return;
+        }
+        let beat = self.playback.stop(beat);
+        self.tell(ToWorker::Cut { id: self.playback.id(), beat });
+    }
+
+    /// The player plays into the answer: it may have to give way.
+    fn give_way(&mut self, beat: f64, span: &Span, settings: &Settings) {
+        if settings.yields == Yield::Never || !self.playback.sounds(span.timeline, beat) {
+            return;
+        }
+        let at_bar = settings.yields == Yield::Bar;
+        let end = if at_bar { asking::next_line(span, beat, span.meter.bar()) } else { beat };
+        self.stop(end, span);
+        if settings.mode == Mode::Trade && !at_bar {
+            self.trade.taken(beat, span, settings.turn);
+        }
+    }
+
     fn clear(&mut self, span: &Span, port: &mut impl Port) {
-        self.playback.silence(0, &mut |sound| emit(port, span, sound));
+        self.playback.silence_answer(0, &mut |sound| emit(port, span, sound));
         let id = self.playback.id().next_trigger();
         self.playback.clear(id);
         self.shared.announce(id);
-        self.capture.clear();
+        self.capture.answered();
+        self.trade.rest();
         self.tell(ToWorker::Clear(id));
     }
 
@@ -266,11 +269,13 @@ impl Performer {
         let beat = span.beat(at);
         let mut pass = settings.through || settings.bypass;
         self.playback.release(span, at, &mut |sound| emit(port, span, sound));
+        if self.is_trigger(&event, settings) {
+            return self.triggered(&event, span, at, settings, port);
+        }
         match event {
             NoteEvent::NoteOn { channel, key: Key::Number(key), velocity, .. } => {
                 let channel = channel.number().unwrap_or(0);
-                let message = self.capture.on(beat, channel, key, number::velocity(velocity), span.meter);
-                self.tell(message);
+                self.play(beat, span, (channel, key, number::velocity(velocity)), settings);
                 if pass {
                     self.playback.player_on(channel, key, at, &mut |sound| emit(port, span, sound));
                 }
@@ -281,15 +286,86 @@ impl Performer {
             NoteEvent::MidiProgramChange { channel, program, .. } => {
                 self.tell(ToWorker::Program { channel, program });
             }
-            NoteEvent::MidiCC { channel, cc: 120 | 123, .. } => {
-                pass |= self.release(beat, Channel::Number(channel), Key::Wildcard);
-            }
-            // A pedal must come up even if passing through ended while it was down.
-            NoteEvent::MidiCC { cc: 64 | 66 | 69, value, .. } => pass |= value < 0.5,
+            NoteEvent::MidiCC { channel, cc, value, .. } => pass |= self.control(beat, channel, cc, value),
             _ => {}
         }
         if pass {
             port.send(event);
+        }
+    }
+
+    /// The player presses a key.
+    fn play(&mut self, beat: f64, span: &Span, (channel, key, velocity): (u8, u8, u8), settings: &Settings) {
+        if !settings.bypass {
+            self.give_way(beat, span, settings);
+        }
+        let message = self.capture.on(beat, channel, key, velocity, span.meter);
+        self.tell(message);
+        if settings.mode == Mode::Trade && !settings.bypass {
+            self.trade.played(beat, span, settings.turn);
+        }
+    }
+
+    /// A controller that means something here. Whether it must be passed on whatever the
+    /// settings.
+    fn control(&mut self, beat: f64, channel: u8, cc: u8, value: f32) -> bool {
+        let down = value >= 0.5;
+        match cc {
+            64 => {
+                let message = self.capture.pedal(beat, channel, down);
+                self.tell(message);
+                // It must come up even if passing through ended while it was down.
+                !down
+            }
+            66 | 69 => !down,
+            // All sound off, all notes off.
+            120 | 123 => self.release(beat, Channel::Number(channel), Key::Wildcard),
+            // All controllers back.
+            121 => {
+                let message = self.capture.pedal(beat, channel, false);
+                self.tell(message);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this is what asks for an answer, or its release. It is neither passed on nor
+    /// a phrase's.
+    fn is_trigger(&mut self, event: &Event, settings: &Settings) -> bool {
+        match *event {
+            NoteEvent::NoteOn { channel, key: Key::Number(key), .. } => {
+                let asks = !settings.bypass && settings.trigger_note == Some(key);
+                if asks && let Some(keys) = self.triggers.get_mut(usize::from(channel.number().unwrap_or(0)))
+                {
+                    *keys |= 1 << (key & 127);
+                }
+                asks
+            }
+            NoteEvent::NoteOff { channel, key: Key::Number(key), .. } => {
+                let keys = self.triggers.get_mut(usize::from(channel.number().unwrap_or(0)));
+                keys.is_some_and(|keys| {
+                    let was = *keys & (1 << (key & 127)) != 0;
+                    *keys &= !(1 << (key & 127));
+                    was
+                })
+            }
+            NoteEvent::MidiCC { cc, .. } => !settings.bypass && settings.trigger_cc == Some(cc),
+            _ => false,
+        }
+    }
+
+    fn triggered(&mut self, event: &Event, span: &Span, at: u32, settings: &Settings, port: &mut impl Port) {
+        let asks = match *event {
+            NoteEvent::MidiCC { value, .. } => {
+                let before = std::mem::replace(&mut self.trigger_down, value >= 0.5);
+                !before && value >= 0.5
+            }
+            NoteEvent::NoteOn { .. } => true,
+            _ => false,
+        };
+        if asks {
+            self.answer(Kind::Answer, span, at, settings, port);
         }
     }
 
@@ -311,7 +387,9 @@ impl Performer {
     /// Hears the inference thread.
     fn receive(&mut self, span: &Span, sample: u32, port: &mut impl Port) {
         self.retry();
-        while let Ok(message) = self.from_worker.pop() {
+        let most = if self.offline { usize::MAX } else { NEWS_A_BLOCK };
+        for _ in 0..most {
+            let Ok(message) = self.from_worker.pop() else { return };
             if matches!(message, ToPlayer::Loaded(_)) {
                 self.capture.answered();
             }
@@ -364,12 +442,6 @@ impl Performer {
     }
 }
 
-/// The first beat after `beat`, to half a sample, that is whole units from a bar line.
-fn next_line(span: &Span, beat: f64, unit: f64) -> f64 {
-    let units = (beat + span.step / 2.0 - span.bar_line) / unit;
-    span.bar_line + (units.floor() + 1.0) * unit
-}
-
 fn emit(port: &mut impl Port, span: &Span, sound: Sound) {
     let timing = span.offset + sound.sample;
     let (voice_id, channel, key) =
@@ -385,4 +457,12 @@ fn emit(port: &mut impl Port, span: &Span, sound: Sound) {
 
 #[cfg(test)]
 #[path = "performer_tests.rs"]
-mod tests;
+pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "mode_tests.rs"]
+mod mode_tests;
+
+#[cfg(test)]
+#[path = "take_tests.rs"]
+mod take_tests;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::link::{TO_PLAYER, TO_WORKER};
+use crate::params::{ContinuoParams, Start};
 use crate::responder::{Responder, Status, View};
 
 const RATE: f64 = 48_000.0;
@@ -19,7 +20,7 @@ const SAMPLES_PER_BEAT: u64 = 24_000;
 /// Answers with a note on every beat of the window, take 0 an octave above the
 /// phrase's first note, each further take and each further seed a key higher.
 #[derive(Default)]
-struct Metronome {
+pub(crate) struct Metronome {
     /// What had been read when the last answer was asked for.
     read: Arc<Mutex<Vec<usize>>>,
 }
@@ -86,26 +87,26 @@ impl Port for Events {
     }
 }
 
-struct Rig {
-    performer: Performer,
-    params: Arc<ContinuoParams>,
-    shared: Arc<Shared>,
-    status: Arc<Mutex<Status>>,
-    settings: Settings,
-    host: HostTime,
-    time: u64,
+pub(crate) struct Rig {
+    pub(crate) performer: Performer,
+    pub(crate) params: Arc<ContinuoParams>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) status: Arc<Mutex<Status>>,
+    pub(crate) settings: Settings,
+    pub(crate) host: HostTime,
+    pub(crate) time: u64,
     /// What comes when, in order.
-    score: VecDeque<(u64, Event)>,
-    heard: Vec<(u64, Event)>,
+    pub(crate) score: VecDeque<(u64, Event)>,
+    pub(crate) heard: Vec<(u64, Event)>,
     _worker: Worker,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Metronome::default())).unwrap())
     }
 
-    fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
+    pub(crate) fn with(spawn: impl FnOnce(Responder) -> Worker) -> Self {
         let shared = Arc::new(Shared::default());
         let params = Arc::new(ContinuoParams::new(Arc::clone(&shared)));
         let status = Arc::new(Mutex::new(Status::default()));
@@ -115,7 +116,8 @@ impl Rig {
         let responder = Responder::new(Arc::clone(&params), Arc::clone(&shared), view, inbox, ring);
         let mut performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
         performer.configure(48_000.0, true);
-        let settings = Settings { takes: 2, bars: 1, ..Settings::read(&params) };
+        let mut settings = Settings::read(&params);
+        (settings.wish.takes, settings.wish.bars) = (2, 1);
         let host = HostTime { playing: true, beats: Some(0.0), tempo: Some(120.0), ..HostTime::default() };
         Self {
             performer,
@@ -131,17 +133,17 @@ impl Rig {
         }
     }
 
-    fn play(&mut self, start: f64, length: f64, key: u8) {
+    pub(crate) fn play(&mut self, start: f64, length: f64, key: u8) {
         self.score.push_back((sample(start), note_on(key)));
         self.score.push_back((sample(start + length), note_off(key)));
         self.score.make_contiguous().sort_by_key(|e| e.0);
     }
 
-    fn trigger(&mut self) {
-        self.settings.presses.0 += 1;
+    pub(crate) fn trigger(&mut self) {
+        self.settings.presses.asks[0] += 1;
     }
 
-    fn block(&mut self, samples: u32) {
+    pub(crate) fn block(&mut self, samples: u32) {
         let end = self.time + u64::from(samples);
         let mut port = Events::default();
         while let Some((at, event)) = self.score.pop_front_if(|e| e.0 < end) {
@@ -157,7 +159,7 @@ impl Rig {
         }
     }
 
-    fn run_to(&mut self, beat: f64, block: u32) {
+    pub(crate) fn run_to(&mut self, beat: f64, block: u32) {
         while self.time < sample(beat) {
             let left = u32::try_from(sample(beat) - self.time).unwrap();
             self.block(block.min(left));
@@ -165,7 +167,7 @@ impl Rig {
     }
 
     /// Lets the inference thread catch up.
-    fn settle(&self, settled: impl Fn(&Self) -> bool) {
+    pub(crate) fn settle(&self, settled: impl Fn(&Self) -> bool) {
         let mut looks = 0;
         while !settled(self) {
             looks += 1;
@@ -175,7 +177,7 @@ impl Rig {
     }
 
     /// Note-ons heard: beat and key.
-    fn ons(&self) -> Vec<(f64, u8)> {
+    pub(crate) fn ons(&self) -> Vec<(f64, u8)> {
         let on = |e: &(u64, Event)| match e.1 {
             NoteEvent::NoteOn { key: Key::Number(key), .. } => Some((
                 f64::from(u32::try_from(e.0).unwrap()) / f64::from(u32::try_from(SAMPLES_PER_BEAT).unwrap()),
@@ -187,16 +189,16 @@ impl Rig {
     }
 }
 
-fn sample(beat: f64) -> u64 {
+pub(crate) fn sample(beat: f64) -> u64 {
     u64::from(number::to_u32(beat * 24_000.0))
 }
 
-fn note_on(key: u8) -> Event {
+pub(crate) fn note_on(key: u8) -> Event {
     let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(0));
     NoteEvent::NoteOn { timing: 0, voice_id, channel, key: Key::Number(key), velocity: 0.5 }
 }
 
-fn note_off(key: u8) -> Event {
+pub(crate) fn note_off(key: u8) -> Event {
     let (voice_id, channel) = (VoiceID::Wildcard, Channel::Number(0));
     NoteEvent::NoteOff { timing: 0, voice_id, channel, key: Key::Number(key), velocity: 0.0 }
 }
@@ -206,7 +208,8 @@ fn at_sample(event: Event, sample: u32) -> Event {
     match &mut event {
         NoteEvent::NoteOn { timing, .. }
         | NoteEvent::NoteOff { timing, .. }
-        | NoteEvent::MidiCC { timing, .. } => {
+        | NoteEvent::MidiCC { timing, .. }
+        | NoteEvent::MidiPitchBend { timing, .. } => {
             *timing = sample;
         }
         other => panic!("no test uses {other:?}"),
@@ -276,7 +279,7 @@ fn the_answer_stays_where_it_is_until_it_is_cleared() {
     rig.run_to(10.25, 512);
     // Beat 3 was at 8, so beats 4 and 5 sounded at 9 and 10.
     assert_eq!(rig.ons()[5..], [(9.0, 72), (10.0, 72)]);
-    rig.settings.presses.1 += 1;
+    rig.settings.presses.clear += 1;
     rig.run_to(14.0, 512);
     assert_eq!(rig.ons().len(), 7);
     let last = rig.heard.last().unwrap();
@@ -487,14 +490,14 @@ impl Composer for Parrot {
 #[test]
 fn what_is_set_is_asked_with_and_kept_with_the_answer() {
     let mut rig = Rig::with(|responder| Worker::spawn_with(responder, |_, _| Ok(Parrot)).unwrap());
-    (rig.settings.min_p, rig.settings.no_repeat) = (0.25, 12);
+    (rig.settings.wish.chance.min_p, rig.settings.wish.chance.no_repeat) = (0.25, 12);
     rig.play(0.0, 1.0, 60);
     rig.run_to(2.0, 512);
     rig.trigger();
     rig.run_to(8.0, 512);
     assert_eq!(rig.status.lock().error.as_deref(), Some("0.25 12"));
     let answer = rig.params.saved.placed().answer.unwrap();
-    assert_eq!((answer.min_p, answer.no_repeat), (0.25, 12));
+    assert_eq!((answer.recipe.wish.chance.min_p, answer.recipe.wish.chance.no_repeat), (0.25, 12));
 }
 
 #[test]
@@ -509,7 +512,7 @@ fn another_device_loads_the_model_anew_and_is_shown() {
     *rig.params.device.write() = DeviceChoice::Cpu;
     let (name, device) = ("parrot".to_owned(), "a perch".to_owned());
     rig.settle(|rig| {
-        is(rig, &ModelState::Ready(Ready { name: name.clone(), device: device.clone(), fallback: None }))
+        is(rig, &ModelState::Ready(Ready { name: name.clone(), device: device.clone(), ..Ready::default() }))
     });
 }
 

@@ -4,8 +4,9 @@
 use continuo_codec::{Instrument, Meter as ScoreMeter, Note, Score, Tempo, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::ask::{Ask, ENDLESS_BARS};
 use crate::clock::Meter;
-use crate::link::{Ask, ToWorker};
+use crate::link::ToWorker;
 use crate::number;
 
 /// Resolution of the scores made from phrases.
@@ -13,9 +14,9 @@ const TICKS_PER_BEAT: u16 = 960;
 /// The most notes of a phrase that are kept; the oldest go first.
 const MOST_NOTES: usize = 4096;
 /// The drum channel, counted from 0.
-const DRUM_CHANNEL: u8 = 9;
-/// Where an answer goes when nothing was played.
-const DEFAULT_CHANNEL: u8 = 0;
+pub const DRUM_CHANNEL: u8 = 9;
+/// A note so little before a bar line, in beats, belongs to the bar that begins there.
+pub const EARLY: f64 = 0.125;
 
 /// A note that was played.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +44,10 @@ impl PlayedNote {
         times && bytes && (1..128).contains(&self.velocity)
     }
 
-    fn instrument(&self) -> Instrument {
-        if self.channel == DRUM_CHANNEL {
+    /// Who plays it, all being drums or not.
+    #[must_use]
+    pub fn instrument(&self, drums: bool) -> Instrument {
+        if drums || self.channel == DRUM_CHANNEL {
             Instrument::DRUMS
         } else {
             Instrument::program(self.program).unwrap_or(Instrument::PIANO)
@@ -52,13 +55,31 @@ impl PlayedNote {
     }
 }
 
-/// A phrase as it grows.
+/// A phrase as it grows, after what was played before it.
 #[derive(Clone, Debug, Default)]
 pub struct Phrase {
+    /// All notes that are remembered, in the order they were played.
     notes: Vec<PlayedNote>,
+    /// What else is known of each of them.
+    marks: Vec<Mark>,
+    /// Where among them the phrase begins.
+    first: usize,
     programs: [u8; 16],
+    /// The channels whose sustain pedal is down, a bit each.
+    pedals: u16,
+    /// How many beats of playing there were before beat 0, jumps left out.
+    moved: f64,
     /// How many answers were given to these very notes.
     answers: u64,
+}
+
+/// What is known of a note but not kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// Its onset in beats of playing, which no jump interrupts.
+    run: f64,
+    /// Its key is up, but the pedal holds it.
+    sustained: bool,
 }
 
 /// What a phrase asks of the engine, and how its answer gets back to the timeline.
@@ -72,6 +93,8 @@ pub struct Prompt {
     pub offset: f64,
     /// How often the same notes were answered before.
     pub again: u64,
+    /// The notes it was made of, where they would have been played just now.
+    pub notes: Vec<PlayedNote>,
 }
 
 impl Phrase {
@@ -79,14 +102,15 @@ impl Phrase {
     /// make no sense are dropped.
     #[must_use]
     pub fn restored(notes: &[PlayedNote], answers: u64) -> Self {
-        let notes = notes.iter().filter(|n| n.is_sane()).take(MOST_NOTES).copied().collect();
-        Self { notes, answers, ..Self::default() }
+        let notes: Vec<_> = notes.iter().filter(|n| n.is_sane()).take(MOST_NOTES).copied().collect();
+        let marks = notes.iter().map(|note| Mark { run: note.start, sustained: false }).collect();
+        Self { notes, marks, answers, ..Self::default() }
     }
 
-    /// The notes so far.
+    /// The notes so far, without those before the phrase.
     #[must_use]
     pub fn notes(&self) -> &[PlayedNote] {
-        &self.notes
+        &self.notes[self.first..]
     }
 
     /// Takes an event of the player's; answers and clears are others' business.
@@ -94,7 +118,7 @@ impl Phrase {
         match event {
             ToWorker::On { beat, channel, key, velocity, fresh } => {
                 if fresh {
-                    self.notes.clear();
+                    self.first = self.notes.len();
                     self.answers = 0;
                 }
                 self.on(beat, channel, key, velocity);
@@ -105,87 +129,134 @@ impl Phrase {
                     *slot = program.min(127);
                 }
             }
-            ToWorker::Break { beat } => self.close(beat),
-            ToWorker::Answer(_) | ToWorker::Coming(_) | ToWorker::Clear(_) => {}
+            ToWorker::Pedal { beat, channel, down } => self.pedal(beat, channel, down),
+            ToWorker::Break { beat, to } => {
+                self.end_where(beat, |_, _| true);
+                self.moved += beat - to;
+            }
+            _ => {}
+        }
+    }
+
+    /// Some notes were answered so often by now; it counts if they are this phrase.
+    pub fn answered(&mut self, notes: &[PlayedNote], again: u64) {
+        if self.notes() == notes {
+            self.answers = self.answers.max(again + 1);
         }
     }
 
     /// Forgets the notes, not the sounds chosen.
     pub fn clear(&mut self) {
         self.notes.clear();
-        self.answers = 0;
+        self.marks.clear();
+        (self.first, self.answers) = (0, 0);
     }
 
     fn on(&mut self, start: f64, channel: u8, key: u8, velocity: u8) {
-        self.off(start, channel, key);
+        self.end_where(start, |note, _| note.channel == channel && note.key == key);
         if self.notes.len() == MOST_NOTES {
             self.notes.remove(0);
+            self.marks.remove(0);
+            self.first = self.first.saturating_sub(1);
         }
         let program = self.programs.get(usize::from(channel)).copied().unwrap_or(0);
         self.notes.push(PlayedNote { start, end: None, channel, key, velocity, program });
+        self.marks.push(Mark { run: start + self.moved, sustained: false });
     }
 
+    /// A key goes up. While the pedal is down the note sounds on.
     fn off(&mut self, beat: f64, channel: u8, key: u8) {
-        let open = |n: &&mut PlayedNote| n.end.is_none() && n.channel == channel && n.key == key;
-        if let Some(note) = self.notes.iter_mut().rev().find(open) {
-            note.end = Some(beat.max(note.start));
+        let open = |n: &PlayedNote| n.end.is_none() && n.channel == channel && n.key == key;
+        let held = self.notes.iter_mut().zip(&mut self.marks).rev().find(|(n, m)| open(n) && !m.sustained);
+        if let Some((note, mark)) = held {
+            if self.pedals & (1 << (channel & 15)) != 0 {
+                mark.sustained = true;
+            } else {
+                note.end = Some(beat.max(note.start));
+            }
         }
     }
 
-    /// Ends all notes whose keys are down.
-    fn close(&mut self, beat: f64) {
-        for note in self.notes.iter_mut().filter(|n| n.end.is_none()) {
-            note.end = Some(beat.max(note.start));
+    fn pedal(&mut self, beat: f64, channel: u8, down: bool) {
+        let bit = 1 << (channel & 15);
+        if down {
+            self.pedals |= bit;
+        } else {
+            self.pedals &= !bit;
+            self.end_where(beat, |note, mark| note.channel == channel && mark.sustained);
         }
+    }
+
+    /// Ends those notes that sound of which something holds.
+    fn end_where(&mut self, beat: f64, which: impl Fn(&PlayedNote, &Mark) -> bool) {
+        for (note, mark) in self.notes.iter_mut().zip(&self.marks).filter(|(n, _)| n.end.is_none()) {
+            if which(note, mark) {
+                note.end = Some(beat.max(note.start));
+            }
+        }
+    }
+
+    /// What an answer is to follow: the phrase, or the last bars, wherever they were
+    /// played, as if the transport had run on without a jump.
+    fn selected(&self, ask: &Ask) -> Vec<PlayedNote> {
+        if ask.wish.listen == 0 {
+            return self.notes().to_vec();
+        }
+        let bar = ask.meter.bar();
+        let bars = ((ask.at - ask.bar_line) / bar - 1e-6).ceil() - f64::from(ask.wish.listen);
+        let from = ask.bar_line + bars * bar - EARLY;
+        let now = ask.at + self.moved;
+        let placed = self.notes.iter().zip(&self.marks).map(|(note, mark)| {
+            let start = ask.at - (now - mark.run);
+            PlayedNote { start, end: note.end.map(|end| start + end - note.start), ..*note }
+        });
+        placed.filter(|note| note.start >= from && note.start <= ask.at).collect()
     }
 
     /// Makes the request for an answer. Keys still down end where it was asked for,
     /// for good: the same notes asked again make the same prompt.
     pub fn prompt(&mut self, ask: &Ask) -> Prompt {
-        self.close(ask.at);
+        self.end_where(ask.at, |_, _| true);
+        let notes = self.selected(ask);
         let bar = ask.meter.bar();
-        let first = self.notes.iter().map(|n| n.start).reduce(f64::min).unwrap_or(ask.start);
-        let origin = ask.bar_line + ((first - ask.bar_line) / bar + 1e-9).floor() * bar;
-        let score = self.score(origin, ask);
-        let from = answer_from(score.beats(score.end()), ask.start - origin, bar);
-        let until = from + f64::from(ask.bars) * bar;
+        let first = notes.iter().map(|n| n.start).reduce(f64::min).unwrap_or(ask.start);
+        let early = if ask.wish.over { EARLY } else { 1e-9 };
+        let origin = ask.bar_line + ((first + early - ask.bar_line) / bar).floor() * bar;
+        let score = score(&notes, origin, ask);
+        let window = window(&score, ask, origin);
         let again = self.answers;
         self.answers += 1;
-        Prompt { score, window: Window { from, until }, offset: ask.start - from, again }
-    }
-
-    fn score(&self, origin: f64, ask: &Ask) -> Score {
-        let mut score = Score::new(TICKS_PER_BEAT);
-        score.notes.extend(self.notes.iter().map(|note| {
-            let start = ticks(note.start - origin);
-            let end = ticks(note.end.unwrap_or(note.start) - origin);
-            let (instrument, pitch, velocity) = (note.instrument(), note.key, note.velocity);
-            Note { start, instrument, pitch, duration: end.saturating_sub(start).max(1), velocity }
-        }));
-        score.tempos.push(Tempo { tick: 0, micros_per_beat: number::to_u32(60e6 / ask.tempo).max(1) });
-        let Meter { numerator, denominator } = ask.meter;
-        score.meters.push(ScoreMeter { tick: 0, numerator, denominator });
-        score.normalize();
-        score
-    }
-
-    /// The MIDI channel an instrument's notes belong on: the one the phrase used it
-    /// on; for what the phrase did not use, the drum channel or the phrase's first.
-    #[must_use]
-    pub fn channel_of(&self, instrument: Instrument) -> u8 {
-        let used = self.notes.iter().find(|n| n.instrument() == instrument);
-        if let Some(note) = used {
-            return note.channel;
-        }
-        if instrument.is_drums() {
-            return DRUM_CHANNEL;
-        }
-        let melodic = self.notes.iter().find(|n| n.channel != DRUM_CHANNEL);
-        melodic.map_or(DEFAULT_CHANNEL, |n| n.channel)
+        Prompt { score, window, offset: ask.start - window.from, again, notes }
     }
 }
 
-/// Where in the score the answer begins: at the same place in a bar as on the
+fn score(notes: &[PlayedNote], origin: f64, ask: &Ask) -> Score {
+    let mut score = Score::new(TICKS_PER_BEAT);
+    score.notes.extend(notes.iter().map(|note| {
+        let start = ticks(note.start - origin);
+        let end = ticks(note.end.unwrap_or(note.start) - origin);
+        let (instrument, pitch, velocity) = (note.instrument(ask.wish.drums), note.key, note.velocity);
+        Note { start, instrument, pitch, duration: end.saturating_sub(start).max(1), velocity }
+    }));
+    score.tempos.push(Tempo { tick: 0, micros_per_beat: number::to_u32(60e6 / ask.tempo).max(1) });
+    let Meter { numerator, denominator } = ask.meter;
+    score.meters.push(ScoreMeter { tick: 0, numerator, denominator });
+    score.normalize();
+    score
+}
+
+/// Where in the score the answer lies: after the phrase, or over all its bars.
+fn window(score: &Score, ask: &Ask, origin: f64) -> Window {
+    let (bar, end) = (ask.meter.bar(), score.beats(score.end()));
+    if ask.wish.over {
+        let bars = ((end - EARLY) / bar).ceil().clamp(1.0, f64::from(ENDLESS_BARS));
+        return Window { from: 0.0, until: bars * bar };
+    }
+    let from = answer_from(end, ask.start - origin, bar);
+    Window { from, until: from + f64::from(ask.wish.bars) * bar }
+}
+
+/// Where in the score an answer that follows begins: at the same place in a bar as on the
 /// timeline, and less than a bar after the phrase. That is where it really lies
 /// when the phrase was just played; when it was played long ago, or elsewhere, the
 /// model need not look across the silence in between.
@@ -208,26 +279,22 @@ fn ticks(beats: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::{Kind, Wish};
     use crate::clock::Timeline;
     use crate::link::AnswerId;
 
     fn ask(at: f64, start: f64) -> Ask {
         Ask {
             id: AnswerId::default().next_trigger(),
+            kind: Kind::Answer,
             timeline: Timeline::Host,
             at,
             start,
             meter: Meter::COMMON,
             bar_line: 0.0,
             tempo: 120.0,
-            bars: 2,
-            takes: 1,
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            no_repeat: 0,
-            seed: 1,
+            heard: 0,
+            wish: Wish { bars: 2, ..Wish::default() },
         }
     }
 
@@ -273,7 +340,7 @@ mod tests {
     fn a_phrase_from_elsewhere_is_answered_at_the_same_place_in_the_bar() {
         let mut phrase = Phrase::default();
         phrase.hear(on(100.0, 0, 60, true));
-        phrase.hear(ToWorker::Break { beat: 102.5 });
+        phrase.hear(ToWorker::Break { beat: 102.5, to: 0.0 });
         let prompt = phrase.prompt(&ask(1.2, 2.0));
         assert_eq!((prompt.window.from, prompt.offset), (6.0, -4.0));
     }
@@ -294,17 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn programs_and_channels_go_both_ways() {
+    fn a_note_has_the_program_its_channel_had() {
         let mut phrase = Phrase::default();
         phrase.hear(ToWorker::Program { channel: 3, program: 40 });
         phrase.hear(ToWorker::Program { channel: 99, program: 200 });
         phrase.hear(on(0.0, 3, 60, true));
         let violin = Instrument::program(40).unwrap();
         assert_eq!(phrase.prompt(&ask(1.0, 4.0)).score.notes[0].instrument, violin);
-        assert_eq!(phrase.channel_of(violin), 3);
-        assert_eq!(phrase.channel_of(Instrument::DRUMS), 9);
-        assert_eq!(phrase.channel_of(Instrument::PIANO), 3);
-        assert_eq!(Phrase::default().channel_of(Instrument::PIANO), 0);
     }
 
     #[test]
@@ -325,5 +388,76 @@ mod tests {
         }
         assert_eq!(phrase.notes().len(), MOST_NOTES);
         assert_eq!(phrase.notes()[0].start, 904.0);
+    }
+
+    #[test]
+    fn the_pedal_holds_notes_until_it_comes_up() {
+        let mut phrase = Phrase::default();
+        let pedal = |beat, channel, down| ToWorker::Pedal { beat, channel, down };
+        for event in [
+            on(0.0, 0, 60, true),
+            pedal(0.5, 0, true),
+            off(1.0, 0, 60),
+            on(1.5, 0, 62, false),
+            off(1.75, 0, 62),
+            // Struck again, it ends; another channel's pedal is not ours.
+            on(2.0, 0, 62, false),
+            on(2.0, 1, 40, false),
+            off(2.5, 1, 40),
+            pedal(3.0, 0, false),
+            off(3.5, 0, 62),
+        ] {
+            phrase.hear(event);
+        }
+        let ends: Vec<_> = phrase.notes().iter().map(|n| n.end).collect();
+        assert_eq!(ends, [Some(3.0), Some(2.0), Some(3.5), Some(2.5)]);
+    }
+
+    #[test]
+    fn the_last_bars_are_what_was_played_in_them_jumps_and_answers_or_not() {
+        let mut phrase = Phrase::default();
+        // A loop from 0 to 8: a bar played at 0, one at 4, and again at 0.
+        for event in [
+            on(0.0, 0, 60, true),
+            off(1.0, 0, 60),
+            on(4.0, 0, 62, true),
+            off(5.0, 0, 62),
+            ToWorker::Break { beat: 8.0, to: 0.0 },
+            on(0.0, 0, 64, true),
+            off(1.0, 0, 64),
+        ] {
+            phrase.hear(event);
+        }
+        let wish = |listen| Wish { listen, bars: 2, ..Wish::default() };
+        let keys = |prompt: &Prompt| prompt.notes.iter().map(|n| (n.start, n.key)).collect::<Vec<_>>();
+        let asked = |listen| Ask { wish: wish(listen), ..ask(4.0, 4.0) };
+        assert_eq!(keys(&phrase.prompt(&asked(0))), [(0.0, 64)]);
+        assert_eq!(keys(&phrase.prompt(&asked(1))), [(0.0, 64)]);
+        let two = phrase.prompt(&asked(2));
+        assert_eq!(keys(&two), [(-4.0, 62), (0.0, 64)]);
+        assert_eq!((two.window, two.offset), (Window { from: 8.0, until: 16.0 }, -4.0));
+        assert_eq!(keys(&phrase.prompt(&asked(3))), [(-8.0, 60), (-4.0, 62), (0.0, 64)]);
+    }
+
+    #[test]
+    fn an_answer_over_the_phrase_has_its_bars() {
+        let mut phrase = Phrase::default();
+        // Begins a little early and ends in its second bar.
+        for event in [on(15.95, 0, 60, true), off(17.0, 0, 60), on(21.0, 0, 64, false), off(22.0, 0, 64)] {
+            phrase.hear(event);
+        }
+        let wish = Wish { over: true, ..Wish::default() };
+        let prompt = phrase.prompt(&Ask { wish, ..ask(22.5, 24.0) });
+        assert_eq!((prompt.window, prompt.offset), (Window { from: 0.0, until: 8.0 }, 24.0));
+        assert_eq!(prompt.score.notes[0].start, 0);
+    }
+
+    #[test]
+    fn drums_are_drums_on_any_channel() {
+        let mut phrase = Phrase::default();
+        phrase.hear(on(0.0, 2, 36, true));
+        let wish = Wish { drums: true, ..Wish::default() };
+        let prompt = phrase.prompt(&Ask { wish, ..ask(1.0, 4.0) });
+        assert_eq!(prompt.score.notes[0].instrument, Instrument::DRUMS);
     }
 }

@@ -6,8 +6,11 @@
 //! transport, the parameters and the player do in between. All ways out lead
 //! through [`Playback::silence`] or a voice's own end.
 
+use std::sync::Arc;
+
+use crate::ask::Ask;
 use crate::clock::{Span, Timeline};
-use crate::link::{AnswerId, Ask, Grid, PlayNote, ToPlayer};
+use crate::link::{AnswerId, Grid, KeptNotes, PlayNote, ToPlayer};
 use crate::takes::Takes;
 
 /// Notes of an answer that can sound at once.
@@ -32,9 +35,17 @@ struct Voice {
     key: u8,
     /// Where it ends, on the playing timeline.
     end: f64,
+    /// Whether it is a kept take's: what ends the answer does not end it.
+    kept: bool,
 }
 
-/// The answer that is there, and what of it sounds.
+impl Voice {
+    fn off(&self, sample: u32) -> Sound {
+        Sound { sample, channel: self.channel, key: self.key, velocity: None }
+    }
+}
+
+/// The answer that is there and the kept takes, and what of them sounds.
 #[derive(Debug)]
 pub struct Playback {
     takes: Takes,
@@ -48,6 +59,12 @@ pub struct Playback {
     placed: bool,
     /// The answer begins after this loop's next wrap.
     wrap: Option<(f64, f64)>,
+    /// Where it was to begin, before it was moved.
+    start: f64,
+    /// Where it was stopped, before it was moved: nothing of it begins or sounds from here on.
+    cut: f64,
+    /// The kept takes. The inference thread holds the same, so letting go frees nothing.
+    kept: Option<Arc<KeptNotes>>,
     audible: usize,
     voices: Vec<Voice>,
     /// The player's keys that were passed on to the host, a bit a key.
@@ -67,6 +84,9 @@ impl Default for Playback {
             shift: 0.0,
             placed: true,
             wrap: None,
+            start: 0.0,
+            cut: f64::INFINITY,
+            kept: None,
             audible: 0,
             voices: Vec::with_capacity(MOST_VOICES),
             passed: [0; 16],
@@ -95,21 +115,58 @@ impl Playback {
         self.loaded
     }
 
+    /// Where the answer lies, if it does.
+    #[must_use]
+    pub fn place(&self) -> Option<(Timeline, f64)> {
+        self.timeline.map(|timeline| (timeline, self.start + self.shift))
+    }
+
+    /// The take that is heard, counted from 0.
+    #[must_use]
+    pub fn audible(&self) -> usize {
+        self.audible
+    }
+
+    /// How many takes the answer has.
+    #[must_use]
+    pub fn takes(&self) -> usize {
+        self.takes.count()
+    }
+
+    /// Whether the answer has begun before a beat, and is not over yet.
+    #[must_use]
+    pub fn sounds(&self, timeline: Timeline, beat: f64) -> bool {
+        let Some(take) = self.takes.get(self.audible) else { return false };
+        let here = self.timeline == Some(timeline) && self.placed && self.wrap.is_none();
+        let begun = take.notes().first().is_some_and(|first| first.start + self.shift <= beat);
+        let over = take.reached() == f64::INFINITY && take.last_end() + self.shift <= beat;
+        here && begun && !over && beat < self.cut + self.shift
+    }
+
+    /// Stops the answer at a beat, now or later. Returns that beat as it was before the
+    /// answer was moved.
+    pub fn stop(&mut self, beat: f64) -> f64 {
+        self.cut = self.cut.min(beat - self.shift);
+        for voice in self.voices.iter_mut().filter(|voice| !voice.kept) {
+            voice.end = voice.end.min(beat);
+        }
+        self.cut
+    }
+
     /// Makes room for an answer that was just asked for. `ask.start` may lie past
     /// the end of the host's loop: then it begins behind the loop's start.
     ///
-    /// Returns the answer's real start. Sounding notes must have been silenced.
+    /// Returns the answer's real start. Sounding notes of the one before must have ended.
     pub fn begin(&mut self, ask: &Ask, grid: Grid, span: &Span) -> f64 {
-        debug_assert!(self.voices.is_empty(), "silence() comes first");
         self.wrap = span.cycle.filter(|(a, b)| (*a..*b).contains(&ask.at) && ask.start >= *b);
         let start = self.wrap.map_or(ask.start, |(a, b)| a + (ask.start - b).rem_euclid(b - a));
-        self.reset(ask.id, ask.takes, Some(ask.timeline), start);
+        self.reset(ask.id, ask.wish.takes, Some(ask.timeline), start);
         self.grid = grid;
         self.placed = false;
         start
     }
 
-    /// Forgets the answer. Sounding notes must have been silenced.
+    /// Forgets the answer. Its sounding notes must have ended.
     pub fn clear(&mut self, id: AnswerId) {
         self.wrap = None;
         self.reset(id, 0, None, 0.0);
@@ -121,23 +178,36 @@ impl Playback {
         self.timeline = timeline;
         self.shift = 0.0;
         self.placed = true;
+        (self.start, self.cut) = (start, f64::INFINITY);
     }
 
     /// Takes a message from the inference thread; what concerns an older answer is
     /// ignored. `out` gets the note-offs where another answer takes over.
     pub fn receive(&mut self, message: ToPlayer, sample: u32, out: &mut impl FnMut(Sound)) {
         match message {
-            ToPlayer::Replace { id, takes, on_host } if id > self.id => {
-                self.silence(sample, out);
+            ToPlayer::Replace { id, takes, on_host, start } if id > self.id => {
+                self.silence_answer(sample, out);
                 self.wrap = None;
-                self.reset(id, takes, on_host.then_some(Timeline::Host), 0.0);
+                self.reset(id, takes, on_host.then_some(Timeline::Host), start);
             }
+            ToPlayer::Kept { notes, taken } => self.keep(notes, taken),
             ToPlayer::Loaded(loads) => self.loaded = loads,
             ToPlayer::Note { id, take, note } if id == self.id => self.takes.insert(take, note),
             ToPlayer::Reached { id, take, beat } if id == self.id => self.takes.reach(take, beat),
             ToPlayer::Done { id, take } if id == self.id => self.takes.reach(take, f64::INFINITY),
             ToPlayer::Finished(id) if id == self.id => self.takes.finish(),
             _ => {}
+        }
+    }
+
+    /// The kept takes are these now. If the answer is one of them, what sounds of it sounds
+    /// on, and what is to come of it comes from there.
+    fn keep(&mut self, notes: Arc<KeptNotes>, taken: AnswerId) {
+        self.kept = Some(notes);
+        if taken == self.id {
+            self.takes.begin(0, 0.0);
+            self.timeline = None;
+            self.voices.iter_mut().for_each(|voice| voice.kept = true);
         }
     }
 
@@ -156,14 +226,24 @@ impl Playback {
     pub fn set_take(&mut self, take: usize, sample: u32, out: &mut impl FnMut(Sound)) {
         if take != self.audible {
             self.audible = take;
-            self.silence(sample, out);
+            self.silence_answer(sample, out);
         }
     }
 
-    /// Ends all sounding notes of the answer.
+    /// Ends the sounding notes of the answer.
+    pub fn silence_answer(&mut self, sample: u32, out: &mut impl FnMut(Sound)) {
+        self.voices.retain(|voice| {
+            if !voice.kept {
+                out(voice.off(sample));
+            }
+            voice.kept
+        });
+    }
+
+    /// Ends all sounding notes.
     pub fn silence(&mut self, sample: u32, out: &mut impl FnMut(Sound)) {
         for voice in self.voices.drain(..) {
-            out(Sound { sample, channel: voice.channel, key: voice.key, velocity: None });
+            out(voice.off(sample));
         }
     }
 
@@ -191,7 +271,8 @@ impl Playback {
         if self.timeline != Some(span.timeline) || self.wrap.is_some() {
             return true;
         }
-        self.takes.get(self.audible).is_none_or(|take| take.reached() + self.shift >= span.limit(until))
+        let until = span.limit(until).min(self.cut + self.shift);
+        self.takes.get(self.audible).is_none_or(|take| take.reached() + self.shift >= until)
     }
 
     /// Ends what is due at a sample or before. Call before passing on an event of the
@@ -204,11 +285,9 @@ impl Playback {
     pub fn render(&mut self, span: &Span, from: u32, to: u32, out: &mut impl FnMut(Sound)) {
         let until = span.limit(to);
         if self.timeline == Some(span.timeline) {
-            self.place(span, from);
-            if self.placed && self.wrap.is_none() {
-                self.notes(span, from, until, out);
-            }
+            self.settle(span, from);
         }
+        self.notes(span, from, until, out);
         self.ends(span, from, until, out);
         self.done = self.done.max(until);
     }
@@ -219,7 +298,7 @@ impl Playback {
     }
 
     /// Settles where the answer really begins, once its first note is known.
-    fn place(&mut self, span: &Span, from: u32) {
+    fn settle(&mut self, span: &Span, from: u32) {
         if let Some((begin, end)) = self.wrap {
             if span.start < end {
                 return;
@@ -240,6 +319,7 @@ impl Playback {
         self.shift += match self.grid {
             Grid::Beats(beats) => ((now - start) / beats).ceil() * beats,
             Grid::Any => span.beat(from) - start,
+            Grid::Fixed => 0.0,
         };
         // Past the end of a loop nothing is ever heard: go on behind its start.
         if let Some((begin, end)) = span.cycle
@@ -251,23 +331,52 @@ impl Playback {
         }
     }
 
-    /// Starts the notes that begin before `until`, and ends those due before them.
+    /// Starts the notes that begin before `until`, the answer's and the kept ones in order
+    /// of time, and ends those due before them.
     fn notes(&mut self, span: &Span, from: u32, until: f64, out: &mut impl FnMut(Sound)) {
-        let shift = self.shift;
-        let Some(mut next) = self.takes.get(self.audible).map(|t| t.from(self.done - shift)) else { return };
-        while let Some(note) = self.takes.get(self.audible).and_then(|t| t.notes().get(next)).copied() {
-            let start = note.start + shift;
-            if start >= until {
-                break;
+        let heard = self.timeline == Some(span.timeline) && self.placed && self.wrap.is_none();
+        let mut next = self.takes.get(self.audible).filter(|_| heard).map(|t| t.from(self.done - self.shift));
+        let mut kept = 0;
+        while let Some((note, is_kept)) = self.first_of(span, next, kept, until) {
+            if is_kept {
+                kept += 1;
+            } else {
+                next = next.map(|index| index + 1);
             }
-            next += 1;
-            let sample = span.sample(start, from);
+            let sample = span.sample(note.start, from);
             self.ends(span, from, span.limit(sample + 1), out);
-            self.start(note, span, sample, out);
+            self.start(note, is_kept, span, sample, out);
         }
     }
 
-    fn start(&mut self, note: PlayNote, span: &Span, sample: u32, out: &mut impl FnMut(Sound)) {
+    /// The earlier of two notes that begin before `until`: the answer's next one, where it
+    /// is played, and the kept one after so many in this block. Whether it is the latter.
+    fn first_of(
+        &self,
+        span: &Span,
+        next: Option<usize>,
+        kept: usize,
+        until: f64,
+    ) -> Option<(PlayNote, bool)> {
+        let answer = next.and_then(|index| self.takes.get(self.audible)?.notes().get(index));
+        let answer = answer.filter(|note| note.start < self.cut).map(|note| PlayNote {
+            start: note.start + self.shift,
+            end: note.end.min(self.cut) + self.shift,
+            ..*note
+        });
+        let on_host = self.kept.as_ref().filter(|_| span.timeline == Timeline::Host);
+        let kept = on_host.and_then(|notes| notes.from(self.done).get(kept)).copied();
+        let first = match (answer, kept) {
+            (Some(answer), Some(kept)) if kept.start < answer.start => (kept, true),
+            (Some(answer), _) => (answer, false),
+            (None, Some(kept)) => (kept, true),
+            (None, None) => return None,
+        };
+        (first.0.start < until).then_some(first)
+    }
+
+    /// A note begins; its beats are those of the playing timeline.
+    fn start(&mut self, note: PlayNote, kept: bool, span: &Span, sample: u32, out: &mut impl FnMut(Sound)) {
         let PlayNote { channel, key, velocity, .. } = note;
         let passed = self.passed.get(usize::from(channel)).copied().unwrap_or(0);
         // The player's own note goes first: the answer leaves the key alone.
@@ -277,8 +386,8 @@ impl Playback {
         self.end_voice(channel, key, sample, out);
         if self.voices.len() < MOST_VOICES {
             // At least a sample long, so that no note-off meets its own note-on.
-            let end = (note.end + self.shift).max(span.beat(sample + 1));
-            self.voices.push(Voice { channel, key, end });
+            let end = note.end.max(span.beat(sample + 1));
+            self.voices.push(Voice { channel, key, end, kept });
             out(Sound { sample, channel, key, velocity: Some(velocity.clamp(1, 127)) });
         }
     }
@@ -290,14 +399,13 @@ impl Playback {
         {
             self.voices.swap_remove(index);
             let sample = span.sample(voice.end, from);
-            out(Sound { sample, channel: voice.channel, key: voice.key, velocity: None });
+            out(voice.off(sample));
         }
     }
 
     fn end_voice(&mut self, channel: u8, key: u8, sample: u32, out: &mut impl FnMut(Sound)) {
         if let Some(index) = self.voices.iter().position(|v| v.channel == channel && v.key == key) {
-            self.voices.swap_remove(index);
-            out(Sound { sample, channel, key, velocity: None });
+            out(self.voices.swap_remove(index).off(sample));
         }
     }
 }

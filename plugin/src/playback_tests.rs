@@ -5,6 +5,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::ask::{Kind, Wish};
 use crate::clock::{Clock, HostTime, Meter};
 
 const RATE: f64 = 48_000.0;
@@ -105,20 +106,15 @@ impl Stage {
 fn ask(id: AnswerId, at: f64, start: f64, takes: usize, span: &Span) -> Ask {
     Ask {
         id,
+        kind: Kind::Answer,
         timeline: span.timeline,
         at,
         start,
         meter: Meter::COMMON,
         bar_line: 0.0,
         tempo: 120.0,
-        bars: 4,
-        takes,
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        no_repeat: 0,
-        seed: 1,
+        heard: 0,
+        wish: Wish { takes, ..Wish::default() },
     }
 }
 
@@ -322,7 +318,11 @@ fn what_a_newer_answer_overtook_is_ignored() {
     let newer = old.next_trigger();
     playback.begin(&ask(newer, 0.0, 0.0, 1, &span), Grid::Any, &span);
     fill(&mut playback, old, &[vec![note(0.0, 1.0, 60)]]);
-    playback.receive(ToPlayer::Replace { id: old.next_restored(), takes: 3, on_host: true }, 0, &mut |_| ());
+    playback.receive(
+        ToPlayer::Replace { id: old.next_restored(), takes: 3, on_host: true, start: 0.0 },
+        0,
+        &mut |_| (),
+    );
     assert_eq!((playback.id(), playback.takes.count()), (newer, 1));
     assert!(playback.takes.get(0).unwrap().notes().is_empty());
 }

@@ -8,6 +8,7 @@ pub struct Take {
     notes: Vec<PlayNote>,
     /// No later note begins before this beat.
     reached: f64,
+    last_end: f64,
 }
 
 impl Take {
@@ -21,6 +22,12 @@ impl Take {
     #[must_use]
     pub fn reached(&self) -> f64 {
         self.reached
+    }
+
+    /// Where the last of its notes so far ends.
+    #[must_use]
+    pub fn last_end(&self) -> f64 {
+        self.last_end
     }
 
     /// The index of the first note that begins at or after a beat.
@@ -39,7 +46,11 @@ pub struct Takes {
 
 impl Default for Takes {
     fn default() -> Self {
-        let take = || Take { notes: Vec::with_capacity(MOST_NOTES), reached: f64::NEG_INFINITY };
+        let take = || Take {
+            notes: Vec::with_capacity(MOST_NOTES),
+            reached: f64::NEG_INFINITY,
+            last_end: f64::NEG_INFINITY,
+        };
         Self { all: (0..MOST_TAKES).map(|_| take()).collect(), count: 0 }
     }
 }
@@ -51,6 +62,7 @@ impl Takes {
         for take in &mut self.all {
             take.notes.clear();
             take.reached = start;
+            take.last_end = f64::NEG_INFINITY;
         }
     }
 
@@ -68,14 +80,14 @@ impl Takes {
 
     /// Keeps a note in its place. What is not a note, or one too many, is dropped.
     pub fn insert(&mut self, take: usize, note: PlayNote) {
-        let sane = note.start.is_finite() && note.end.is_finite() && note.channel < 16 && note.key < 128;
         let Some(take) = self.all[..self.count].get_mut(take) else { return };
-        if !sane || take.notes.len() >= MOST_NOTES {
+        if !note.is_sane() || take.notes.len() >= MOST_NOTES {
             return;
         }
         // Takes grow in time, so the place is nearly always the end.
         let place = take.notes.partition_point(|n| n.start <= note.start);
         take.notes.insert(place, note);
+        take.last_end = take.last_end.max(note.end);
     }
 
     /// A take is known up to a beat.

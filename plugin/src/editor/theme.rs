@@ -20,6 +20,8 @@ pub(super) const MUTED: Color32 = Color32::from_rgb(0x97, 0x9e, 0xae);
 pub(super) const PHRASE: Color32 = Color32::from_rgb(0x62, 0xc7, 0xd4);
 /// Continuo.
 pub(super) const ANSWER: Color32 = Color32::from_rgb(0xf5, 0xb2, 0x5c);
+/// What was kept.
+pub(super) const KEPT: Color32 = Color32::from_rgb(0xb7, 0x9c, 0xf2);
 /// Something is wrong.
 pub(super) const ALARM: Color32 = Color32::from_rgb(0xf0, 0x71, 0x6b);
 /// All is well.

@@ -9,6 +9,8 @@ use nice_plug::prelude::*;
 
 use super::theme;
 
+/// A wider button than this is the one that matters.
+const LARGE: f32 = 100.0;
 /// The height of fields and buttons.
 const HEIGHT: f32 = 26.0;
 /// Dragging over so many points goes through the whole range.
@@ -168,6 +170,82 @@ pub(super) fn segments<'a>(
     picked
 }
 
+/// A plain button. Whether it was clicked.
+pub(super) fn button(ui: &mut Ui, enabled: bool, name: &str, size: Vec2, help: &str) -> bool {
+    colored(ui, enabled, name, size, (theme::FIELD, theme::TEXT), help)
+}
+
+/// A button that stands out.
+pub(super) fn strong(ui: &mut Ui, enabled: bool, name: &str, size: Vec2, fill: Color32, help: &str) -> bool {
+    let colors = if enabled { (fill, theme::GROUND) } else { (theme::FIELD, theme::TEXT) };
+    colored(ui, enabled, name, size, colors, help)
+}
+
+/// One of several, chosen or not.
+pub(super) fn chip(ui: &mut Ui, enabled: bool, chosen: bool, name: &str, size: Vec2, help: &str) -> bool {
+    let colors = if chosen { (theme::ANSWER, theme::GROUND) } else { (theme::FIELD, theme::TEXT) };
+    colored(ui, enabled, name, size, colors, help)
+}
+
+fn colored(
+    ui: &mut Ui,
+    enabled: bool,
+    name: &str,
+    size: Vec2,
+    (fill, ink): (Color32, Color32),
+    help: &str,
+) -> bool {
+    let button = egui::Button::new(RichText::new(name).color(ink)).fill(fill).min_size(size);
+    let response = ui.add_enabled(enabled, button.corner_radius(theme::ROUND));
+    let clicked = response.clicked();
+    response.on_hover_text(help);
+    clicked
+}
+
+/// The name of a group, underlined if it is the one shown.
+pub(super) fn tab(ui: &mut Ui, chosen: bool, name: &str, help: &str) -> bool {
+    let color = if chosen { theme::TEXT } else { theme::MUTED };
+    let button = egui::Button::new(RichText::new(name).color(color)).fill(Color32::TRANSPARENT);
+    let response = ui.add(button);
+    if chosen {
+        let rect = response.rect;
+        let line =
+            Rect::from_min_max(pos2(rect.left() + 8.0, rect.bottom() - 2.0), rect.max - vec2(8.0, 0.0));
+        ui.painter().rect_filled(line, 1, theme::ANSWER);
+    }
+    let clicked = response.clicked();
+    response.on_hover_text(help);
+    clicked
+}
+
+/// One of many choices.
+pub(super) fn combo<T: Enum + PartialEq + Copy + 'static>(
+    ui: &mut Ui,
+    setter: &ParamSetter<'_>,
+    param: &EnumParam<T>,
+    width: f32,
+    help: &str,
+) {
+    captioned(ui, param.name(), |ui| {
+        let current = param.value().to_index();
+        let mut wanted = current;
+        let combo = egui::ComboBox::from_id_salt(param.name()).selected_text(T::variants()[current]);
+        let shown = combo.width(width).height(340.0).show_ui(ui, |ui| {
+            for (index, name) in T::variants().iter().enumerate() {
+                ui.selectable_value(&mut wanted, index, *name);
+            }
+        });
+        if shown.response.double_clicked() {
+            set(setter, param, param.default_normalized_value());
+        } else if wanted != current {
+            setter.begin_set_parameter(param);
+            setter.set_parameter(param, T::from_index(wanted));
+            setter.end_set_parameter(param);
+        }
+        shown.response.on_hover_text(help);
+    });
+}
+
 /// Something that is on or off.
 pub(super) fn toggle(ui: &mut Ui, setter: &ParamSetter<'_>, param: &BoolParam, help: &str) {
     captioned(ui, param.name(), |ui| {
@@ -211,7 +289,7 @@ pub(super) fn press(
         fill
     };
     ui.painter().rect_filled(rect, theme::ROUND, fill);
-    let font = FontId::proportional((size.y * 0.4).min(18.0));
+    let font = FontId::proportional(if size.x > LARGE { 18.0 } else { 13.5 });
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, param.name(), font, ink);
     response.on_hover_cursor(CursorIcon::PointingHand).on_hover_text(help);
 }

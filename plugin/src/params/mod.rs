@@ -1,44 +1,26 @@
 //! What host and musician can set.
+//!
+//! - [`choices`]: parameters that are a choice among names.
+//! - [`presses`]: momentary parameters.
+//! - [`text`]: how values are shown and read.
+
+pub mod choices;
+pub mod presses;
+pub mod text;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use continuo_engine::DeviceChoice;
 use nice_plug::prelude::*;
 use parking_lot::RwLock;
 
+pub use choices::{GridChoice, Mode, Root, ScaleChoice, Start, Yield};
+pub use presses::{Press, Presses};
+
+use crate::acts::Acts;
 use crate::link::Shared;
 use crate::state::Saved;
-
-/// When an answer is given.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// When it is asked for.
-    #[id = "trigger"]
-    #[name = "Trigger only"]
-    Trigger,
-    /// When it is asked for, and when the player pauses.
-    #[id = "reply"]
-    #[name = "Reply after pause"]
-    Reply,
-}
-
-/// Where an answer begins.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// As soon as it is known.
-    #[id = "now"]
-    Now,
-    /// On the next beat.
-    #[id = "beat"]
-    #[name = "Next beat"]
-    Beat,
-    /// On the next bar line.
-    #[id = "bar"]
-    #[name = "Next bar"]
-    Bar,
-}
 
 /// All parameters, and what is saved beside them.
 #[derive(Params)]
@@ -46,30 +28,103 @@ pub struct ContinuoParams {
     /// Asks for an answer whenever it goes from off to on.
     #[id = "trigger"]
     pub trigger: BoolParam,
-    /// Stops and forgets phrase and answer whenever it goes from off to on.
+    /// Asks for other takes of the same phrase at the same place.
+    #[id = "again"]
+    pub again: BoolParam,
+    /// Asks for takes that begin as the one heard and go on otherwise.
+    #[id = "vary"]
+    pub vary: BoolParam,
+    /// Ends the answer that sounds.
+    #[id = "stop"]
+    pub stop: BoolParam,
+    /// Stops and forgets phrase and answer.
     #[id = "clear"]
     pub clear: BoolParam,
     /// Lets everything through and keeps the answer silent.
     #[id = "bypass"]
     pub bypass: BoolParam,
+
     /// When an answer is given.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
     /// How long a pause is answered in [`Mode::Reply`], in beats.
     #[id = "pause"]
     pub pause: FloatParam,
+    /// How long a turn is in [`Mode::Trade`], in bars.
+    #[id = "turn"]
+    pub turn: IntParam,
     /// Where an answer begins.
     #[id = "start"]
     pub start: EnumParam<Start>,
-    /// How many bars an answer has.
+    /// How many bars an answer has; 0 goes on until the player plays.
     #[id = "bars"]
     pub bars: IntParam,
+    /// What becomes of an answer when the player plays into it.
+    #[id = "yield"]
+    pub yields: EnumParam<Yield>,
+    /// How many bars back the phrase reaches; 0 is what was played since the last answer.
+    #[id = "listen"]
+    pub listen: IntParam,
+    /// A MIDI key that asks for an answer; -1 is none.
+    #[id = "trigger_note"]
+    pub trigger_note: IntParam,
+    /// A MIDI controller that asks for an answer; -1 is none.
+    #[id = "trigger_cc"]
+    pub trigger_cc: IntParam,
+
     /// How many takes an answer has.
     #[id = "takes"]
     pub takes: IntParam,
     /// Which take is heard, counted from 1.
     #[id = "take"]
     pub take: IntParam,
+    /// Goes to the next take.
+    #[id = "next"]
+    pub next: BoolParam,
+    /// Goes to the take before.
+    #[id = "previous"]
+    pub previous: BoolParam,
+    /// Makes the take heard part of the timeline.
+    #[id = "keep"]
+    pub keep: BoolParam,
+    /// Drops the answer.
+    #[id = "discard"]
+    pub discard: BoolParam,
+    /// Undoes what was done last to takes.
+    #[id = "undo"]
+    pub undo: BoolParam,
+    /// Does again what was undone last.
+    #[id = "redo"]
+    pub redo: BoolParam,
+
+    /// The tonic of the scale.
+    #[id = "root"]
+    pub root: EnumParam<Root>,
+    /// The scale an answer keeps to.
+    #[id = "scale"]
+    pub scale: EnumParam<ScaleChoice>,
+    /// The lowest pitch.
+    #[id = "low"]
+    pub low: IntParam,
+    /// The highest pitch.
+    #[id = "high"]
+    pub high: IntParam,
+    /// How many notes sound at once at most; 0 is as many as there are.
+    #[id = "polyphony"]
+    pub polyphony: IntParam,
+    /// How many notes a beat has at most; 0 is as many as there are.
+    #[id = "density"]
+    pub density: FloatParam,
+    /// Where notes may begin.
+    #[id = "grid"]
+    pub grid: EnumParam<GridChoice>,
+    /// Whether the answer has the phrase's rhythm.
+    #[id = "keep_rhythm"]
+    pub keep_rhythm: BoolParam,
+    /// Whether what is played is drums, whatever its channel.
+    #[id = "drums"]
+    pub drums: BoolParam,
+
     /// How daring the choice of notes is.
     #[id = "temperature"]
     pub temperature: FloatParam,
@@ -88,37 +143,39 @@ pub struct ContinuoParams {
     /// The same seed gives the same answer to the same phrase; 0 is a new one each time.
     #[id = "seed"]
     pub seed: IntParam,
+
+    /// How much the answer's velocities follow the player's.
+    #[id = "follow_velocity"]
+    pub follow_velocity: FloatParam,
+    /// How much the answer's timing follows the player's.
+    #[id = "follow_timing"]
+    pub follow_timing: FloatParam,
+
     /// Whether what the player plays is passed on.
     #[id = "through"]
     pub through: BoolParam,
+    /// Whether what is sent is also heard as a simple sound on the audio output.
+    #[id = "preview"]
+    pub preview: BoolParam,
+    /// How loud that sound is, as a gain.
+    #[id = "preview_level"]
+    pub preview_level: FloatParam,
 
     /// Phrase and takes.
     #[persist = "session"]
     pub saved: Saved,
-    /// A model folder to use in place of the embedded model; empty for the latter.
+    /// A model to use in place of the embedded one: a folder, a file or a hub's name; empty
+    /// for the latter.
     #[persist = "model_path"]
     pub model_path: RwLock<String>,
     /// What the model shall run on. No parameter: loading takes too long to automate.
     #[persist = "device"]
     pub device: RwLock<DeviceChoice>,
 
-    /// How often `trigger` and `clear` went on. Counted, because a host may switch
-    /// them on and off again before the audio thread looks.
+    /// How often the momentary parameters were pressed.
     pub presses: Arc<Presses>,
-}
-
-/// How often the momentary parameters were switched on.
-#[derive(Debug, Default)]
-pub struct Presses {
-    trigger: AtomicU32,
-    clear: AtomicU32,
-}
-
-impl Presses {
-    /// So far: triggers, clears.
-    pub fn counts(&self) -> (u32, u32) {
-        (self.trigger.load(Ordering::Acquire), self.clear.load(Ordering::Acquire))
-    }
+    /// What else is to be done to takes.
+    pub acts: Acts,
 }
 
 impl ContinuoParams {
@@ -126,56 +183,76 @@ impl ContinuoParams {
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
         let presses = Arc::new(Presses::default());
+        let momentary = |name, press| presses::momentary(name, &presses, press);
+        let audible = Arc::clone(&shared);
         Self {
-            trigger: momentary("Answer", &presses, |p| &p.trigger),
-            clear: momentary("Clear", &presses, |p| &p.clear),
+            trigger: momentary("Answer", Press::Answer),
+            again: momentary("Again", Press::Again),
+            vary: momentary("Vary", Press::Vary),
+            stop: momentary("Stop", Press::Stop),
+            clear: momentary("Clear", Press::Clear),
             bypass: BoolParam::new("Bypass", false).make_bypass(),
             mode: EnumParam::new("Mode", Mode::Trigger),
             pause: FloatParam::new("Pause", 2.0, FloatRange::Linear { min: 0.25, max: 16.0 })
                 .with_step_size(0.25)
                 .with_unit(" beats")
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
-                .with_string_to_value(Arc::new(|s| finite(s, "beats"))),
+                .with_string_to_value(Arc::new(|s| text::finite(s, "beats"))),
+            turn: IntParam::new("Turn", 4, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),
             start: EnumParam::new("Start", Start::Bar),
-            bars: IntParam::new("Length", 4, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),
+            bars: text::bars("Length", 4, 16, "Until I play"),
+            yields: EnumParam::new("When I play", Yield::Never),
+            listen: text::bars("Listen", 0, 32, "Since the answer"),
+            trigger_note: text::key("Trigger note", -1, Some("Off")),
+            trigger_cc: text::whole_or("Trigger CC", -1, (-1, 119), -1, "Off"),
             takes: IntParam::new("Takes", 2, IntRange::Linear { min: 1, max: 8 }),
-            take: IntParam::new("Take", 1, IntRange::Linear { min: 1, max: 8 }),
+            take: IntParam::new("Take", 1, IntRange::Linear { min: 1, max: 8 })
+                .with_callback(Arc::new(move |_| audible.turn_back())),
+            next: presses::turning("Next take", &shared, 1),
+            previous: presses::turning("Previous take", &shared, -1),
+            keep: momentary("Keep", Press::Keep),
+            discard: momentary("Discard", Press::Discard),
+            undo: momentary("Undo", Press::Undo),
+            redo: momentary("Redo", Press::Redo),
+            root: EnumParam::new("Key", Root::C),
+            scale: EnumParam::new("Scale", ScaleChoice::Off),
+            low: text::key("Lowest", 0, None),
+            high: text::key("Highest", 127, None),
+            polyphony: text::whole_or("Voices", 0, (0, 16), 0, "Any"),
+            density: text::density("Density"),
+            grid: EnumParam::new("Grid", GridChoice::Off),
+            keep_rhythm: BoolParam::new("Keep rhythm", false),
+            drums: BoolParam::new("Drums", false),
             temperature: FloatParam::new("Temperature", 0.95, FloatRange::Linear { min: 0.1, max: 2.0 })
                 .with_step_size(0.01)
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
-                .with_string_to_value(Arc::new(|s| finite(s, ""))),
-            top_k: IntParam::new("Top k", 0, IntRange::Linear { min: 0, max: 200 })
-                .with_value_to_string(Arc::new(|k| if k == 0 { "Off".to_owned() } else { k.to_string() }))
-                .with_string_to_value(Arc::new(|s| word_or(s, "off", 0))),
-            top_p: FloatParam::new("Top p", 0.97, FloatRange::Linear { min: 0.1, max: 1.0 })
-                .with_step_size(0.01)
-                .with_value_to_string(Arc::new(
-                    |p| if p >= 1.0 { "Off".to_owned() } else { format!("{p:.2}") },
-                ))
-                .with_string_to_value(Arc::new(
-                    |s| if is_word(s, "off") { Some(1.0) } else { finite(s, "") },
-                )),
-            min_p: FloatParam::new("Min p", 0.0, FloatRange::Linear { min: 0.0, max: 0.5 })
-                .with_step_size(0.01)
-                .with_value_to_string(Arc::new(
-                    |p| if p <= 0.0 { "Off".to_owned() } else { format!("{p:.2}") },
-                ))
-                .with_string_to_value(Arc::new(
-                    |s| if is_word(s, "off") { Some(0.0) } else { finite(s, "") },
-                )),
-            no_repeat: IntParam::new("No repeat", 0, IntRange::Linear { min: 0, max: 64 })
-                .with_value_to_string(Arc::new(|n| if n == 0 { "Off".to_owned() } else { n.to_string() }))
-                .with_string_to_value(Arc::new(|s| word_or(s, "off", 0))),
-            seed: IntParam::new("Seed", 1, IntRange::Linear { min: 0, max: 9999 })
-                .with_value_to_string(Arc::new(|s| {
-                    if s == 0 { "New each time".to_owned() } else { s.to_string() }
-                }))
-                .with_string_to_value(Arc::new(|s| word_or(s, "new each time", 0))),
+                .with_string_to_value(Arc::new(|s| text::finite(s, ""))),
+            top_k: text::whole_or("Top k", 0, (0, 200), 0, "Off"),
+            top_p: text::fraction_or_off("Top p", 0.97, (0.1, 1.0), 1.0),
+            min_p: text::fraction_or_off("Min p", 0.0, (0.0, 0.5), 0.0),
+            no_repeat: text::whole_or("No repeat", 0, (0, 64), 0, "Off"),
+            seed: text::whole_or("Seed", 1, (0, 9999), 0, "New each time"),
+            follow_velocity: text::percent("Follow velocity", 0.0),
+            follow_timing: text::percent("Follow timing", 0.0),
             through: BoolParam::new("Pass through", true),
+            preview: BoolParam::new("Preview sound", false),
+            preview_level: FloatParam::new(
+                "Preview level",
+                util::db_to_gain(-12.0),
+                FloatRange::Skewed {
+                    min: util::db_to_gain(-48.0),
+                    max: util::db_to_gain(0.0),
+                    factor: FloatRange::gain_skew_factor(-48.0, 0.0),
+                },
+            )
+            .with_unit(" dB")
+            .with_value_to_string(formatters::v2s_f32_gain_to_db(1))
+            .with_string_to_value(formatters::s2v_f32_gain_to_db()),
             saved: Saved::new(shared),
             model_path: RwLock::new(String::new()),
             device: RwLock::default(),
             presses,
+            acts: Acts::default(),
         }
     }
 
@@ -191,46 +268,9 @@ impl ContinuoParams {
     }
 }
 
-fn momentary(name: &str, presses: &Arc<Presses>, count: fn(&Presses) -> &AtomicU32) -> BoolParam {
-    let presses = Arc::clone(presses);
-    BoolParam::new(name, false).with_callback(Arc::new(move |on| {
-        if on {
-            count(&presses).fetch_add(1, Ordering::AcqRel);
-        }
-    }))
-}
-
-/// Reads a whole number, or the word that stands for one.
-fn word_or(text: &str, word: &str, value: i32) -> Option<i32> {
-    if is_word(text, word) { Some(value) } else { text.trim().parse().ok() }
-}
-
-fn is_word(text: &str, word: &str) -> bool {
-    text.trim().eq_ignore_ascii_case(word)
-}
-
-/// Reads a number with or without its unit; "NaN" is none.
-fn finite(text: &str, unit: &str) -> Option<f32> {
-    let text = text.trim();
-    let number = text.strip_suffix(unit).unwrap_or(text).trim();
-    number.parse().ok().filter(|n: &f32| n.is_finite())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_no_number_is_refused() {
-        for text in ["", "NaN", "inf", "off", "beats"] {
-            assert_eq!(finite(text, "beats"), None, "{text}");
-        }
-        assert_eq!((finite(" 2.5 beats", "beats"), finite("3", "beats")), (Some(2.5), Some(3.0)));
-        assert_eq!(
-            (word_or("OFF ", "off", 0), word_or("7", "off", 0), word_or("x", "off", 0)),
-            (Some(0), Some(7), None)
-        );
-    }
 
     #[test]
     fn what_old_projects_do_not_know_is_off() {
