@@ -38,7 +38,7 @@ pub(crate) struct Companion {
 }
 
 /// All of them; only Linux has them.
-const COMPANIONS: [Companion; 3] = [
+const COMPANIONS: [Companion; 4] = [
     Companion {
         package: "ardour",
         what: "the VST3 in a real sequencer (version 7)",
@@ -51,8 +51,13 @@ const COMPANIONS: [Companion; 3] = [
     },
     Companion {
         package: "xvfb",
-        what: "the standalone on a screen that nobody sees",
+        what: "the standalone on a JACK server, with a window that nobody sees",
         probe: &["sh", "-c", "command -v Xvfb"],
+    },
+    Companion {
+        package: "xdotool",
+        what: "the standalone on a JACK server, with a key that nobody presses",
+        probe: &["sh", "-c", "command -v xdotool"],
     },
 ];
 
@@ -142,6 +147,13 @@ mod tests {
     fn a_plugin_needs_no_audio_headers() {
         assert_eq!(missing(Need::Plugin, |_| false), ["gcc libc6-dev"]);
         assert!(missing(Need::Plugin, |_| true).is_empty());
+    }
+
+    #[test]
+    fn companions_are_packages_of_their_own() {
+        let packages: std::collections::HashSet<_> = COMPANIONS.iter().map(|it| it.package).collect();
+        assert_eq!(packages.len(), COMPANIONS.len());
+        assert!(packages.iter().all(|package| !package.contains(' ')), "one at a time is installed");
     }
 
     #[test]
