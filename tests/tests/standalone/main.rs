@@ -18,6 +18,9 @@ use rig::Rig;
 const BPM: f64 = 120.0;
 const BAR: u64 = 96_000;
 
+/// How often a disturbed run is tried again.
+const TRIES: u32 = 4;
+
 /// Two beats of notes, with their samples.
 fn phrase() -> Vec<(u64, Message)> {
     let mut phrase = vec![(6_000, Message::control(0, 64, 127)), (42_000, Message::control(0, 64, 0))];
@@ -63,31 +66,42 @@ fn a_phrase_on_jack_is_answered_on_the_bar_line() {
         return;
     }
     let expected = expected();
-    let mut rig = Rig::start(&locate::standalone().unwrap()).unwrap();
     let sent = phrase();
-    let heard = |heard: &[(u64, Message)]| -> Vec<Heard> {
-        let heard = heard.iter().copied();
-        let thru = |item| sent.contains(&item);
-        heard
-            .map(|(clock, message)| Heard { clock, beat: 0.0, message, thru: thru((clock, message)) })
-            .collect()
-    };
-    rig.roll(&sent).unwrap();
-    rig.listen(|so_far| so_far.len() >= sent.len()).unwrap();
-    rig.press_space().unwrap();
-    // The first bar is over when a later one has been heard.
-    let first = |so_far: &[(u64, Message)]| notes::answered(&heard(so_far)).first().map(|note| note.on.clock);
-    let all = rig
-        .listen(|so_far| {
-            let last = so_far.last().map_or(0, |&(clock, _)| clock);
-            first(so_far).is_some_and(|first| last >= first + BAR)
-        })
-        .unwrap();
-    let all = heard(&all);
-    let through: Vec<_> =
-        all.iter().filter(|heard| heard.thru).map(|heard| (heard.clock, heard.message)).collect();
-    assert_eq!(through, sent, "the phrase did not pass at its samples");
-    let answer = notes::answered(&all);
+    // A busy machine costs JACK periods, with all that was to be heard in them. JACK says
+    // so, and then it is tried again.
+    for attempt in 1..=TRIES {
+        let mut rig = Rig::start(&locate::standalone().unwrap()).unwrap();
+        let heard = play(&mut rig, &sent);
+        if attempt < TRIES && rig.was_disturbed() {
+            continue;
+        }
+        return check(&heard.unwrap(), &sent, &expected);
+    }
+}
+
+/// Plays the phrase and asks for an answer: what is heard until its first bar is over.
+fn play(rig: &mut Rig, sent: &[(u64, Message)]) -> anyhow::Result<Vec<Heard>> {
+    rig.roll(sent)?;
+    rig.listen(|so_far| so_far.len() >= sent.len())?;
+    rig.press_space()?;
+    let all = rig.listen(|so_far| {
+        let last = so_far.last().map_or(0, |&(clock, _)| clock);
+        let answer = notes::answered(&told_apart(so_far, sent));
+        answer.first().is_some_and(|first| last >= first.on.clock + BAR)
+    })?;
+    Ok(told_apart(&all, sent))
+}
+
+fn told_apart(heard: &[(u64, Message)], sent: &[(u64, Message)]) -> Vec<Heard> {
+    let thru = |item| sent.contains(&item);
+    let heard = heard.iter().copied();
+    heard.map(|(clock, message)| Heard { clock, beat: 0.0, message, thru: thru((clock, message)) }).collect()
+}
+
+fn check(heard: &[Heard], sent: &[(u64, Message)], expected: &[(u64, u8, u8, u8)]) {
+    let through = heard.iter().filter(|heard| heard.thru).map(|heard| (heard.clock, heard.message));
+    assert_eq!(through.collect::<Vec<_>>(), sent, "the phrase did not pass at its samples");
+    let answer = notes::answered(heard);
     let line = answer[0].on.clock;
     // In real time an answer may be late, by whole bars.
     assert_eq!(line % BAR, 0, "the answer begins at {line}");

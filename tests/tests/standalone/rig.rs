@@ -13,13 +13,23 @@ use tempfile::TempDir;
 pub(crate) const NEEDED: [(&str, &str); 3] = [("jackd2", "jackd"), ("xvfb", "Xvfb"), ("xdotool", "xdotool")];
 
 /// How long anything may take to begin.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A program that ends with its guard.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Asked to, not killed: a JACK server that cannot clean up counts as one of the
+        // eight that a system can have.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(3) {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -63,6 +73,12 @@ impl Rig {
         self.wires.listen(PATIENCE, done)
     }
 
+    /// Whether the server ran short of time so far: then it has left out periods, and
+    /// what was to be heard in them.
+    pub(crate) fn was_disturbed(&self) -> bool {
+        self.wires.was_disturbed()
+    }
+
     /// Presses the key that asks for an answer, in the standalone's window.
     pub(crate) fn press_space(&self) -> Result<()> {
         let mut command = Command::new("xdotool");
@@ -92,7 +108,7 @@ fn screen() -> Result<(Running, String)> {
 fn server(name: &str) -> Result<Running> {
     let mut command = Command::new("jackd");
     // Not in real time (`-r`); what follows the driver's name is the driver's.
-    command.args(["-n", name, "-r", "-d", "dummy", "-r", "48000", "-p", "256"]);
+    command.args(["-n", name, "-r", "-t", "10000", "-d", "dummy", "-r", "48000", "-p", "2048"]);
     Ok(Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
 }
 

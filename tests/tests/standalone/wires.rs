@@ -4,9 +4,11 @@
 use anyhow::{Context, Result, bail};
 use continuo_tests::message::Message;
 use jack::{
-    AsyncClient, Client, ClientOptions, Control, MidiIn, MidiOut, Port, ProcessHandler, ProcessScope,
-    RawMidi, TransportState,
+    AsyncClient, Client, ClientOptions, Control, MidiIn, MidiOut, NotificationHandler, Port, ProcessHandler,
+    ProcessScope, RawMidi, TransportState,
 };
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -60,10 +62,21 @@ impl ProcessHandler for Listener {
     }
 }
 
+/// Notes that the server ran short of time.
+struct Shortage(Arc<AtomicBool>);
+
+impl NotificationHandler for Shortage {
+    fn xrun(&mut self, _client: &Client) -> Control {
+        self.0.store(true, Ordering::Release);
+        Control::Continue
+    }
+}
+
 /// Both clients, running.
 pub(crate) struct Wires {
     player: AsyncClient<(), Player>,
-    _listener: AsyncClient<(), Listener>,
+    _listener: AsyncClient<Shortage, Listener>,
+    short: Arc<AtomicBool>,
     phrase: Sender<Vec<(u64, Message)>>,
     coming: Receiver<(u64, Message)>,
     heard: Vec<(u64, Message)>,
@@ -78,8 +91,10 @@ impl Wires {
         let port = player.register_port("out", MidiOut::default())?;
         let player = player.activate_async((), Player { port, given, phrase: Vec::new() })?;
         let port = listener.register_port("in", MidiIn::default())?;
-        let listener = listener.activate_async((), Listener { port, heard })?;
-        Ok(Self { player, _listener: listener, phrase, coming, heard: Vec::new() })
+        let short = Arc::new(AtomicBool::new(false));
+        let notes = Shortage(Arc::clone(&short));
+        let listener = listener.activate_async(notes, Listener { port, heard })?;
+        Ok(Self { player, _listener: listener, short, phrase, coming, heard: Vec::new() })
     }
 
     /// Connects the standalone's ports with these.
@@ -96,10 +111,16 @@ impl Wires {
 
     /// Rolls the transport from the beginning, and plays.
     pub(crate) fn roll(&mut self, phrase: &[(u64, Message)]) -> Result<()> {
+        self.short.store(false, Ordering::Release);
         self.phrase.send(phrase.to_vec()).context("the player is gone")?;
         let transport = self.player.as_client().transport();
         transport.locate(0)?;
         Ok(transport.start()?)
+    }
+
+    /// Whether the server ran short of time since the transport began.
+    pub(crate) fn was_disturbed(&self) -> bool {
+        self.short.load(Ordering::Acquire)
     }
 
     /// Listens until `done` says so of everything heard so far.
