@@ -35,11 +35,12 @@ impl Drop for Running {
     }
 }
 
-/// Everything that runs; what depends on the rest goes first.
+/// Everything that runs. The server goes first, and tells its clients: after one that
+/// went without a word it would take long to find out.
 pub(crate) struct Rig {
+    _server: Running,
     wires: Wires,
     _standalone: Running,
-    _server: Running,
     _screen: Running,
     display: String,
     _home: TempDir,
@@ -108,7 +109,7 @@ fn screen() -> Result<(Running, String)> {
 fn server(name: &str) -> Result<Running> {
     let mut command = Command::new("jackd");
     // Not in real time (`-r`); what follows the driver's name is the driver's.
-    command.args(["-n", name, "-r", "-t", "10000", "-d", "dummy", "-r", "48000", "-p", "2048"]);
+    command.args(["-n", name, "-r", "-d", "dummy", "-r", "48000", "-p", "2048"]);
     Ok(Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
 }
 
