@@ -329,11 +329,7 @@ impl Instantiated for Vst3 {
         };
         // SAFETY: the pointer is to a setup that is ours; the order is the specification's.
         unsafe {
-            // Twice, as many hosts do: nice-plug 0.4.2 tells the plugin whether it renders
-            // offline by what the setup before this one said.
-            for _ in 0..2 {
-                said(self.processor.setupProcessing(&raw mut setup), "be set up")?;
-            }
+            said(self.processor.setupProcessing(&raw mut setup), "be set up")?;
             said(self.component.setActive(1), "be activated")?;
             said(self.processor.setProcessing(1), "start processing")?;
         }

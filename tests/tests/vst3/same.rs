@@ -32,3 +32,16 @@ fn the_vst3_plays_what_the_clap_plays_to_the_sample() {
         assert_eq!(heard(&vst3, bpm, blocks), heard(&clap, bpm, blocks), "{bpm} in {blocks:?}");
     }
 }
+
+/// nice-plug 0.4.2 told the plugin how the setup before this one had been to render, so
+/// that the first bounce was taken for playing, and went on without its answer.
+#[test]
+fn the_first_setup_says_that_this_is_a_bounce() {
+    let mut host = after_phrase(bundle().host(Settings::default(), Timeline::new(RATE)).unwrap());
+    let pressed = host.clock();
+    ask(&mut host, 1, "now");
+    host.run_to_beat(8.0).unwrap();
+    let first = host.answered().first().expect("the bounce has no answer").on.clock;
+    // No later than the next step of the grid of 24 a beat, 1,000 samples.
+    assert!((pressed..=pressed + 1000).contains(&first), "pressed at {pressed}, heard at {first}");
+}
