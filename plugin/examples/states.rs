@@ -41,8 +41,11 @@ struct Stage {
     help: bool,
 }
 
+/// Makes a state of an idle plugin.
+type Prepare = fn(&mut Stage);
+
 /// The states: name, and what makes one of an idle plugin.
-const STATES: [(&str, fn(&mut Stage)); 13] = [
+const STATES: [(&str, Prepare); 13] = [
     ("empty", |_| {}),
     ("listening", |s| {
         s.session = phrase();

@@ -20,6 +20,7 @@ pub mod params;
 pub mod performer;
 pub mod phrase;
 pub mod playback;
+pub mod preview;
 pub mod responder;
 pub mod settings;
 pub mod state;
@@ -39,6 +40,7 @@ use crate::clock::HostTime;
 use crate::link::{Shared, TO_PLAYER, TO_WORKER};
 use crate::params::{ContinuoParams, presses};
 use crate::performer::{Event, Performer, Port};
+use crate::preview::Preview;
 use crate::responder::{Responder, Status, View};
 use crate::settings::Settings;
 use crate::state::SESSION;
@@ -51,6 +53,7 @@ pub struct Continuo {
     /// Asks the editor for a new picture.
     repaint: RepaintNotifier,
     performer: Performer,
+    preview: Preview,
     splits: Splits,
     /// Waits for the first activation: a host that only looks at the plugin's
     /// parameters should not have a model loaded.
@@ -69,8 +72,8 @@ impl Default for Continuo {
         let view = View { status: Arc::clone(&status), repaint: repaint.clone() };
         let responder = Responder::new(Arc::clone(&params), Arc::clone(&shared), view, inbox, ring);
         let performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
-        let (splits, responder) = (Splits::default(), Some(responder));
-        Self { params, shared, status, repaint, performer, splits, responder, worker: None }
+        let (preview, splits, responder) = (Preview::default(), Splits::default(), Some(responder));
+        Self { params, shared, status, repaint, performer, preview, splits, responder, worker: None }
     }
 }
 
@@ -147,6 +150,7 @@ impl Plugin for Continuo {
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
         self.performer.configure(config.sample_rate, config.process_mode == ProcessMode::Offline);
+        self.preview.configure(config.sample_rate);
         self.splits = Splits { longest: config.max_buffer_size, ..Splits::default() };
         self.start_worker();
         true
@@ -154,6 +158,7 @@ impl Plugin for Continuo {
 
     fn reset(&mut self) {
         self.performer.reset();
+        self.preview.reset();
     }
 
     fn process(
@@ -167,7 +172,10 @@ impl Plugin for Continuo {
         let doubt = self.splits.next(first.map_or(0, <*const f32>::addr), samples);
         let host = HostTime { doubt, ..host_time(context.transport()) };
         let settings = Settings::read(&self.params);
-        self.performer.block(&host, samples, &settings, &mut HostPort(context));
+        let mut port = HostPort { context, preview: &mut self.preview };
+        self.performer.block(&host, samples, &settings, &mut port);
+        let level = if self.params.preview.value() { self.params.preview_level.value() } else { 0.0 };
+        self.preview.render(buffer.as_slice(), level);
         // No tail, but an answer may be due while the audio is silent.
         ProcessStatus::Tail(0)
     }
@@ -180,16 +188,21 @@ impl Drop for Continuo {
     }
 }
 
-struct HostPort<'a, C>(&'a mut C);
+/// The host, with the preview listening to what it is sent.
+struct HostPort<'a, C> {
+    context: &'a mut C,
+    preview: &'a mut Preview,
+}
 
 impl<C: ProcessContext<Continuo>> Port for HostPort<'_, C> {
     fn next(&mut self) -> Option<Event> {
-        self.0.next_event()
+        self.context.next_event()
     }
 
     fn send(&mut self, event: Event) {
         // A host without room for more, or without an output at all, loses it.
-        let _ = self.0.try_send_event(event);
+        self.preview.hear(&event);
+        let _ = self.context.try_send_event(event);
     }
 }
 
@@ -234,6 +247,10 @@ impl ClapPlugin for Continuo {
     const CLAP_MANUAL_URL: Option<&'static str> = None;
     const CLAP_SUPPORT_URL: Option<&'static str> = None;
     const CLAP_FEATURES: &'static [ClapFeature] = &[ClapFeature::NoteEffect, ClapFeature::Utility];
+
+    fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
+        params::pages::describe(&self.params, context);
+    }
 }
 
 impl Vst3Plugin for Continuo {

@@ -103,10 +103,11 @@ impl Playback {
         self.id
     }
 
-    /// By how many beats the answer was moved, once that is settled.
+    /// By how many beats the answer was moved, once that is settled. Nothing where there is
+    /// no answer: then it is the one before that was moved, as far as others know.
     #[must_use]
     pub fn shift(&self) -> Option<f64> {
-        self.placed.then_some(self.shift)
+        (self.placed && self.timeline.is_some()).then_some(self.shift)
     }
 
     /// Up to which state load the answer is known.

@@ -42,5 +42,6 @@ pub mod locate;
 pub mod message;
 pub mod notes;
 pub mod phrase;
+pub mod session;
 pub mod smf;
 pub mod timeline;

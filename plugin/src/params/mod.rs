@@ -1,14 +1,17 @@
 //! What host and musician can set.
 //!
 //! - [`choices`]: parameters that are a choice among names.
+//! - [`pages`]: what hardware controllers show together.
 //! - [`presses`]: momentary parameters.
 //! - [`text`]: how values are shown and read.
 
 pub mod choices;
+pub mod pages;
 pub mod presses;
 pub mod text;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use continuo_engine::DeviceChoice;
@@ -21,6 +24,10 @@ pub use presses::{Press, Presses};
 use crate::acts::Acts;
 use crate::link::Shared;
 use crate::state::Saved;
+
+/// Whether this is the program of its own, where nothing else makes a sound: the preview is
+/// on from the beginning.
+pub static STANDALONE: AtomicBool = AtomicBool::new(false);
 
 /// All parameters, and what is saved beside them.
 #[derive(Params)]
@@ -235,7 +242,7 @@ impl ContinuoParams {
             follow_velocity: text::percent("Follow velocity", 0.0),
             follow_timing: text::percent("Follow timing", 0.0),
             through: BoolParam::new("Pass through", true),
-            preview: BoolParam::new("Preview sound", false),
+            preview: BoolParam::new("Preview sound", STANDALONE.load(Ordering::Relaxed)),
             preview_level: FloatParam::new(
                 "Preview level",
                 util::db_to_gain(-12.0),

@@ -65,9 +65,9 @@ fn damaged_states_are_refused_without_harm() {
 }
 
 #[test]
-fn two_hundred_instances_are_destroyed_while_they_answer() {
+fn a_thousand_instances_are_destroyed_while_they_answer() {
     let bundle = bundle();
-    for round in 0u32..200 {
+    for round in 0u32..1000 {
         let render = if round % 2 == 0 { Render::Realtime } else { Render::Offline };
         let audio = if round % 3 == 0 { Audio::None } else { Audio::Stereo };
         let settings = Settings { render, audio, ..Settings::default() };

@@ -1,0 +1,139 @@
+//! The measurements.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use continuo_tests::host::{Bundle, Host, Pacing, Render, Settings};
+use continuo_tests::locate;
+use continuo_tests::message::Message;
+use continuo_tests::timeline::Timeline;
+
+const BLOCK: u32 = 64;
+const RATE: f64 = 48_000.0;
+/// The pause that is answered, in beats, at 120 beats a minute.
+const PAUSE: f64 = 1.0;
+
+pub(crate) fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str, default: u64| -> Result<u64> {
+        match args.iter().position(|arg| arg == name) {
+            Some(at) => args
+                .get(at + 1)
+                .with_context(|| format!("{name} needs a number"))?
+                .parse()
+                .map_err(Into::into),
+            None => Ok(default),
+        }
+    };
+    let bundle = Bundle::load(&locate::bundle()?)?;
+    if args.iter().any(|arg| arg == "--reply") {
+        return reply(&bundle, number("--rounds", 10)?);
+    }
+    audio(&bundle, Duration::from_secs(number("--seconds", 30)?), number("--instances", 1)?)
+}
+
+fn host(bundle: &Bundle, pacing: Pacing) -> Result<Host> {
+    let settings = Settings { blocks: vec![BLOCK], render: Render::Realtime, pacing, ..Settings::default() };
+    bundle.host(settings, Timeline::new(RATE).with_tempo(0.0, 120.0))
+}
+
+/// A phrase of a bar from the transport's beat on.
+fn phrase(host: &mut Host) {
+    let from = host.beat();
+    for (n, key) in [60_u8, 64, 67, 72, 71, 67, 64, 62].into_iter().enumerate() {
+        let at = from + f64::from(u8::try_from(n).unwrap_or(0)) / 2.0;
+        host.send_at_beat(at, Message::on(0, key, 90));
+        host.send_at_beat(at + 0.4, Message::off(0, key));
+    }
+}
+
+fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
+    let mut hosts: Vec<Host> = (0..instances).map(|_| host(bundle, Pacing::Free)).collect::<Result<_>>()?;
+    for host in &mut hosts {
+        host.set("takes", "8")?;
+        host.set("bars", "16 bars")?;
+        host.set("start", "Now")?;
+        host.play();
+        phrase(host);
+    }
+    let own = rustix::time::clock_gettime;
+    let cpu = || {
+        let now = own(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    };
+    let priority =
+        thread_priority::ThreadPriority::Crossplatform(50_u8.try_into().map_err(anyhow::Error::msg)?);
+    let policy = thread_priority::unix::ThreadSchedulePolicy::Realtime(
+        thread_priority::unix::RealtimeThreadSchedulePolicy::Fifo,
+    );
+    let id = thread_priority::unix::thread_native_id();
+    let real_time = thread_priority::unix::set_thread_priority_and_policy(id, priority, policy).is_ok();
+    let block = Duration::from_secs_f64(f64::from(BLOCK) / RATE);
+    let (begin, mut blocks, mut late) = (Instant::now(), 0_u32, 0_u32);
+    let mut calls: Vec<Duration> = Vec::new();
+    while begin.elapsed() < time {
+        let due = block * blocks;
+        std::thread::sleep(due.saturating_sub(begin.elapsed()));
+        let woken = Instant::now();
+        // Ask again and again, in the middle of what is being made.
+        if blocks % 1500 == 1499 {
+            for host in &mut hosts {
+                host.press("trigger")?;
+            }
+        }
+        for host in &mut hosts {
+            let before = cpu();
+            host.run(u64::from(BLOCK))?;
+            calls.push(cpu() - before);
+        }
+        late += u32::from(woken.elapsed() > block);
+        blocks += 1;
+    }
+    let notes: usize = hosts.iter().map(|host| host.answered().len()).sum();
+    ensure!(notes > 0, "the plugin answered nothing");
+    calls.sort_unstable();
+    let part = |share: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
+        let index = ((calls.len() - 1) as f64 * share) as usize;
+        calls[index].as_secs_f64() / block.as_secs_f64() * 100.0
+    };
+    println!("{instances} instances, {blocks} blocks, {notes} notes, real-time priority: {real_time}");
+    println!(
+        "of a block's time, host and plugin: median {:.2} %, 99.9 % {:.2} %, worst {:.2} %",
+        part(0.5),
+        part(0.999),
+        part(1.0)
+    );
+    println!("blocks not done by their end: {late}");
+    Ok(())
+}
+
+fn reply(bundle: &Bundle, rounds: u64) -> Result<()> {
+    let beat = Duration::from_millis(500);
+    let mut worst = Duration::ZERO;
+    for round in 0..rounds {
+        let mut host = host(bundle, Pacing::Realtime)?;
+        host.choose("mode", "reply")?;
+        host.set("pause", &PAUSE.to_string())?;
+        host.set("start", "Now")?;
+        host.play();
+        phrase(&mut host);
+        let end = host.clock_at_beat(3.5 + 0.4);
+        host.run_to_beat(9.0)?;
+        let first = host.answered().first().map(|note| note.on.clock).context("no reply")?;
+        ensure!(first >= end, "a reply inside the phrase");
+        let after = Duration::from_secs_f64(f64::from(u32::try_from(first - end)?) / RATE);
+        println!(
+            "round {round}: {:.1} ms after the pause was long enough",
+            (after.as_secs_f64() - beat.as_secs_f64() * PAUSE) * 1e3
+        );
+        worst = worst.max(after.saturating_sub(beat.mul_f64(PAUSE)));
+    }
+    println!("worst {:.1} ms", worst.as_secs_f64() * 1e3);
+    Ok(())
+}
