@@ -25,7 +25,7 @@ end
 -- The plugin on the source's track, and its parameters by name: how Ardour numbers
 -- them for setting, and among the controls alone for automation.
 local function plugin(session)
-  local source, index = session:route_by_name("SRC"), 0
+  local source = session:route_by_name("SRC")
   local processor = source:nth_plugin(0)
   assert(not processor:isnil(), "the plugin is gone")
   local inside, names, control = processor:to_insert():plugin(0), {}, 0
@@ -112,7 +112,7 @@ local function takes(session)
 end
 
 local function halt(session, before)
-  print("stopped at", session:transport_sample(), "xruns", session:get_xrun_count())
+  print("stopped at", session:transport_sample())
   session:request_stop(false, false, ARDOUR.TransportRequestSource.TRS_UI)
   wait("stop", function() return session:transport_stopped() end)
   -- What was captured is written when the transport has come to rest.

@@ -3,6 +3,7 @@
 
 mod context;
 mod events;
+mod module;
 mod stream;
 
 use crate::format::{Block, Instantiated, Setup};
@@ -11,10 +12,9 @@ use crate::instance::{NotePort, Param};
 use anyhow::{Context, Result, bail};
 use clack_host::events::io::EventBuffer;
 use events::{Changes, Controllers, Heard};
-use libloading::Library;
+use module::Module;
+pub(crate) use module::Vst3File;
 use std::collections::{HashMap, HashSet};
-use std::ffi::c_void;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vst3::Steinberg::Vst::{
     AudioBusBuffers, AudioBusBuffers__type0, BusDirections_, IAudioProcessor, IAudioProcessorTrait,
@@ -22,101 +22,21 @@ use vst3::Steinberg::Vst::{
     MediaTypes_, ParameterInfo, ParameterInfo_, ProcessData, ProcessModes_, ProcessSetup, SpeakerArr,
     String128, SymbolicSampleSizes_,
 };
-use vst3::Steinberg::{
-    IBStream, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, kResultOk, tresult,
-};
-use vst3::{ComPtr, ComWrapper, Interface};
+use vst3::Steinberg::{IBStream, IPluginBaseTrait, kResultOk, tresult};
+use vst3::{ComPtr, ComWrapper};
 
 /// One of the specification's numbers, whatever type the compiler gave it.
 pub(super) fn int<T: TryInto<i32>>(number: T) -> i32 {
     number.try_into().ok().unwrap_or(i32::MAX)
 }
 
-/// The library of a bundle, until nobody needs it.
-struct Module {
-    // Given back before the library goes.
-    factory: Option<ComPtr<IPluginFactory>>,
-    library: Library,
-}
-
-impl Module {
-    fn load(path: &Path) -> Result<Self> {
-        // SAFETY: loading runs the file's own initialisers; it is the plugin that was
-        // built from this workspace, which has none that misbehave.
-        let library = unsafe { Library::new(path) }
-            .with_context(|| format!("{} cannot be loaded as a VST3 plugin", path.display()))?;
-        let enter = if cfg!(windows) {
-            "InitDll"
-        } else if cfg!(target_os = "macos") {
-            "bundleEntry"
-        } else {
-            "ModuleEntry"
-        };
-        // SAFETY: these are the specification's functions with its signatures. What is
-        // passed to the first, the system's own handle, the plugin has no use for.
-        let factory = unsafe {
-            let enter = library.get::<unsafe extern "C" fn(*mut c_void) -> bool>(enter.as_bytes())?;
-            if !enter(std::ptr::null_mut()) {
-                bail!("the plugin's library refuses to begin");
-            }
-            let factory = library.get::<unsafe extern "system" fn() -> *mut c_void>(b"GetPluginFactory")?;
-            ComPtr::from_raw(factory().cast::<IPluginFactory>()).context("the library has no factory")?
-        };
-        Ok(Self { factory: Some(factory), library })
-    }
-}
-
-impl Drop for Module {
-    fn drop(&mut self) {
-        self.factory = None;
-        let leave = if cfg!(windows) {
-            "ExitDll"
-        } else if cfg!(target_os = "macos") {
-            "bundleExit"
-        } else {
-            "ModuleExit"
-        };
-        // SAFETY: as on entering; nothing of the library's is in use any more.
-        unsafe {
-            if let Ok(leave) = self.library.get::<unsafe extern "C" fn() -> bool>(leave.as_bytes()) {
-                leave();
-            }
-        }
-    }
-}
-
-/// A loaded `.vst3` bundle.
-pub(crate) struct Vst3File {
-    module: Arc<Module>,
-    class: PClassInfo,
+fn said(result: tresult, what: &str) -> Result<()> {
+    if result == kResultOk { Ok(()) } else { bail!("the plugin cannot {what}: {result:#x}") }
 }
 
 impl Vst3File {
-    pub(crate) fn load(bundle: &Path) -> Result<Self> {
-        let module = Arc::new(Module::load(&library_in(bundle)?)?);
-        let factory = module.factory.as_ref().context("the library has no factory")?;
-        // SAFETY: plain numbers and characters, for all of which zero is a value.
-        let mut class: PClassInfo = unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to a class's description that is ours.
-        said(unsafe { factory.getClassInfo(0, &raw mut class) }, "tell its class")?;
-        Ok(Self { module, class })
-    }
-
-    pub(crate) fn name(&self) -> String {
-        let bytes = self.class.name.iter().map(|c| c.to_ne_bytes()[0]).take_while(|&byte| byte != 0);
-        String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
-    }
-
     pub(crate) fn instance(&self, setup: Setup) -> Result<Vst3> {
-        let factory = self.module.factory.as_ref().context("the library has no factory")?;
-        let mut made = std::ptr::null_mut();
-        // SAFETY: both ids are sixteen bytes that outlive the call; what comes back is
-        // the interface that was asked for, and ours to release.
-        let component = unsafe {
-            let (class, wanted) = (self.class.cid.as_ptr(), IComponent::IID.as_ptr().cast());
-            said(factory.createInstance(class, wanted, &raw mut made), "be created")?;
-            ComPtr::from_raw(made.cast::<IComponent>()).context("the plugin cannot be created")?
-        };
+        let component = self.component()?;
         // SAFETY: no context is asked for by this plugin, and null is allowed.
         said(unsafe { component.initialize(std::ptr::null_mut()) }, "be initialised")?;
         let processor = component.cast::<IAudioProcessor>().context("the plugin processes nothing")?;
@@ -138,24 +58,6 @@ impl Vst3File {
         vst3.greatest = vst3.params().iter().map(|param| (param.id, param.max)).collect();
         Ok(vst3)
     }
-}
-
-/// The dynamic library in a bundle.
-fn library_in(bundle: &Path) -> Result<PathBuf> {
-    let suffix = if cfg!(windows) { ".vst3" } else { std::env::consts::DLL_SUFFIX };
-    let contents = bundle.join("Contents");
-    let folders =
-        std::fs::read_dir(&contents).with_context(|| format!("{} is no bundle", bundle.display()))?;
-    let files = folders.flatten().filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten();
-    let mut libraries = files.flatten().map(|file| file.path()).filter(|path| {
-        let name = path.to_string_lossy();
-        name.ends_with(suffix) || (cfg!(target_os = "macos") && path.extension().is_none())
-    });
-    libraries.next().with_context(|| format!("{} holds no library", bundle.display()))
-}
-
-fn said(result: tresult, what: &str) -> Result<()> {
-    if result == kResultOk { Ok(()) } else { bail!("the plugin cannot {what}: {result:#x}") }
 }
 
 /// One instance.
