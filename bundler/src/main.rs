@@ -7,6 +7,7 @@ mod cuda;
 mod demo;
 mod install;
 mod layout;
+mod package;
 mod preflight;
 mod verify;
 mod workspace;
@@ -33,6 +34,8 @@ enum Command {
     Bundle(bundle::Args),
     /// Copy the plugins to where hosts look for them.
     Install(install::Args),
+    /// Build the plugins and pack them into a zip with all that goes along.
+    Package(package::Args),
     /// Remove what `install` copied.
     Uninstall(install::Args),
 }
@@ -53,6 +56,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Bundle(args) => bundle::run(&args),
         Command::Install(args) => install::install(&args),
+        Command::Package(args) => package::run(&args),
         Command::Uninstall(args) => install::uninstall(&args),
     }
 }

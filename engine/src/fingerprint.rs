@@ -13,7 +13,7 @@ const PIECES: usize = 16;
 const ENDINGS: [&str; 4] = ["json", "safetensors", "bin", "gguf"];
 
 /// A 64-bit hash (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv/>) of the lengths of a
-/// model's files and of [`PIECES`] pieces of each. No proof against somebody who tries.
+/// model's files and of some pieces of each. No proof against somebody who tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
