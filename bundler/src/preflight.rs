@@ -28,11 +28,42 @@ const ALSA: Requirement =
 const JACK: Requirement =
     Requirement { package: "libjack-jackd2-dev", probe: &["pkg-config", "--exists", "jack"] };
 
-/// What some tests need beyond that; without it they say that they checked nothing.
-const WISHED: [Requirement; 3] = [
-    Requirement { package: "xvfb libgl1-mesa-dri", probe: &["Xvfb", "-help"] },
-    Requirement { package: "imagemagick", probe: &["import", "-version"] },
-    Requirement { package: "ardour", probe: &["ardour7-lua", "--version"] },
+/// A program that some tests work with. Without it they check nothing, and say so.
+pub(crate) struct Companion {
+    /// Debian's package.
+    pub(crate) package: &'static str,
+    /// What is tested with it.
+    pub(crate) what: &'static str,
+    probe: &'static [&'static str],
+}
+
+/// All of them; only Linux has them.
+const COMPANIONS: [Companion; 5] = [
+    Companion {
+        package: "ardour",
+        what: "the VST3 in a real sequencer (version 7)",
+        probe: &["sh", "-c", "command -v ardour7-lua"],
+    },
+    Companion {
+        package: "jackd2",
+        what: "the standalone on a JACK server",
+        probe: &["sh", "-c", "command -v jackd"],
+    },
+    Companion {
+        package: "xvfb libgl1-mesa-dri",
+        what: "the editor, and the standalone on a JACK server, on a screen that nobody sees",
+        probe: &["sh", "-c", "command -v Xvfb"],
+    },
+    Companion {
+        package: "imagemagick",
+        what: "pictures of the editor",
+        probe: &["sh", "-c", "command -v import"],
+    },
+    Companion {
+        package: "xdotool",
+        what: "the standalone on a JACK server, with a key that nobody presses",
+        probe: &["sh", "-c", "command -v xdotool"],
+    },
 ];
 
 impl Need {
@@ -68,33 +99,40 @@ pub(crate) fn check(need: Need) -> Result<()> {
     run(Command::new("sh").args(["-c", &shell]))
 }
 
-/// Fetches what is wished for where that may be done, and else says how. Nothing fails for
-/// the lack of it.
-pub(crate) fn wish() {
-    if System::here() != System::Linux {
-        return;
+/// Looks for what some tests work with, and as root on a system with `apt-get` fetches
+/// what is missing; tells what is missing still.
+pub(crate) fn companions() -> Vec<&'static Companion> {
+    let absent = |it: &&Companion| System::here() != System::Linux || !succeeds(it.probe);
+    let missing: Vec<_> = COMPANIONS.iter().filter(absent).collect();
+    if missing.is_empty() || System::here() != System::Linux || !succeeds(&["apt-get", "--version"]) {
+        return missing;
     }
-    let missing = absent(&WISHED, succeeds);
-    if missing.is_empty() {
-        return;
+    let line =
+        |packages: &[&Companion]| install_line(&packages.iter().map(|it| it.package).collect::<Vec<_>>());
+    if !is_root() {
+        println!("for all tests to run:\n  sudo {}", line(&missing));
+        return missing;
     }
-    if succeeds(&["apt-get", "--version"]) && is_root() {
-        println!("for the tests in Ardour and of the editor: {}; installing", missing.join(" "));
-        let shell = format!("export DEBIAN_FRONTEND=noninteractive; {}", install_line(&missing));
-        if run(Command::new("sh").args(["-c", &shell])).is_ok() && absent(&WISHED, succeeds).is_empty() {
-            return;
+    let install = |packages: &[&Companion]| {
+        let shell = format!("export DEBIAN_FRONTEND=noninteractive; {}", line(packages));
+        if let Err(error) = run(Command::new("sh").args(["-c", &shell])) {
+            println!("note: {error:#}");
         }
+    };
+    println!(
+        "missing for some tests: {}; installing",
+        missing.iter().map(|it| it.package).collect::<Vec<_>>().join(" ")
+    );
+    install(&missing);
+    // That one cannot be had is no reason to do without the others.
+    for it in missing.iter().filter(|it| absent(it)) {
+        install(&[it]);
     }
-    println!("note: without {} some tests check nothing; they say so", absent(&WISHED, succeeds).join(" "));
-    println!("  sudo {}", install_line(&missing));
+    missing.into_iter().filter(absent).collect()
 }
 
 fn missing(need: Need, works: impl Fn(&[&str]) -> bool) -> Vec<&'static str> {
-    absent(need.requirements(), works)
-}
-
-fn absent(requirements: &[Requirement], works: impl Fn(&[&str]) -> bool) -> Vec<&'static str> {
-    requirements.iter().filter(|it| !works(it.probe)).map(|it| it.package).collect()
+    need.requirements().iter().filter(|it| !works(it.probe)).map(|it| it.package).collect()
 }
 
 fn install_line(packages: &[&str]) -> String {
@@ -121,6 +159,12 @@ mod tests {
     fn a_plugin_needs_no_audio_headers() {
         assert_eq!(missing(Need::Plugin, |_| false), ["gcc libc6-dev"]);
         assert!(missing(Need::Plugin, |_| true).is_empty());
+    }
+
+    #[test]
+    fn companions_are_packages_of_their_own() {
+        let packages: std::collections::HashSet<_> = COMPANIONS.iter().map(|it| it.package).collect();
+        assert_eq!(packages.len(), COMPANIONS.len());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A small CLAP host that runs inside the process, and the end-to-end tests that
+//! A small CLAP and VST3 host that runs inside the process, and the end-to-end tests that
 //! use it. `cargo demo` plays its phrase through the same host.
 //!
 //! - [`locate`]: where the built plugin and the built command line are.
@@ -6,6 +6,8 @@
 //! - [`message`]: what goes in and comes out, as MIDI has it.
 //! - [`host`]: the host: transport, parameters, blocks, state.
 //! - [`notes`]: what was heard, as notes with their ends.
+//! - [`smf`]: messages as a MIDI file, and back.
+//! - [`ardour`]: a real sequencer without a screen, for the built VST3.
 //! - [`phrase`]: a score as messages, and messages as a score's notes.
 //!
 //! ```no_run
@@ -29,12 +31,17 @@
 //! # }
 //! ```
 
+mod clap_host;
+mod format;
 mod instance;
+mod vst3_host;
 
+pub mod ardour;
 pub mod host;
 pub mod locate;
 pub mod message;
 pub mod notes;
 pub mod phrase;
 pub mod session;
+pub mod smf;
 pub mod timeline;

@@ -1,10 +1,11 @@
-//! Where the built plugin and the built command line are.
+//! Where the built plugins and the built programs are.
 //!
-//! `CONTINUO_BUNDLE` and `CONTINUO_CLI` name them (`cargo verify` sets both);
-//! without these variables the newest of those that a build has put in place is taken.
+//! `CONTINUO_BUNDLE`, `CONTINUO_VST3`, `CONTINUO_STANDALONE` and `CONTINUO_CLI` name
+//! them (`cargo verify` sets them all); without these variables the newest of those that a build has put in place is taken.
 
 use anyhow::{Context, Result, bail};
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// How to build what the tests need.
@@ -25,6 +26,44 @@ pub fn target_dir() -> PathBuf {
 pub fn bundle() -> Result<PathBuf> {
     let bundled = target_dir().join("bundled");
     find("CONTINUO_BUNDLE", "plugin", &[bundled.join("dev/Continuo.clap"), bundled.join("Continuo.clap")])
+}
+
+/// The built `.vst3`.
+///
+/// # Errors
+/// When it is not there: the message names the command that builds it.
+pub fn vst3() -> Result<PathBuf> {
+    let bundled = target_dir().join("bundled");
+    find("CONTINUO_VST3", "VST3 plugin", &[bundled.join("dev/Continuo.vst3"), bundled.join("Continuo.vst3")])
+}
+
+/// The built standalone.
+///
+/// # Errors
+/// When it is not there: the message names the command that builds it.
+pub fn standalone() -> Result<PathBuf> {
+    let name = format!("continuo-standalone{}", env::consts::EXE_SUFFIX);
+    let target = target_dir();
+    find(
+        "CONTINUO_STANDALONE",
+        "standalone",
+        &[target.join("debug").join(&name), target.join("release").join(&name)],
+    )
+}
+
+/// A program of the system's, by its name, if it is on the path.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Says that something could not be checked, past the test harness, which hides what
+/// tests that pass have printed.
+pub fn not_checked(what: &str, package: &str) {
+    let note = format!("note: {package} is not here, so this was NOT checked: {what}\n");
+    // Nobody to tell if that fails.
+    let _ = std::io::stderr().write_all(note.as_bytes());
 }
 
 /// The built command line `continuo`.

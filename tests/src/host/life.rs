@@ -1,10 +1,8 @@
 //! Activation, reset, state, and the end.
 
 use super::Host;
-use crate::instance;
 use crate::timeline::Timeline;
-use anyhow::{Context, Result, bail};
-use clack_host::prelude::*;
+use anyhow::Result;
 
 /// Life cycle and state.
 impl Host {
@@ -13,29 +11,15 @@ impl Host {
     /// # Errors
     /// When the plugin refuses.
     pub fn activate(&mut self) -> Result<()> {
-        if self.processor.is_some() {
+        if self.instance.is_active() {
             return Ok(());
         }
-        let configuration = PluginAudioConfiguration {
-            sample_rate: self.timeline.sample_rate(),
-            min_frames_count: 1,
-            max_frames_count: self.largest,
-        };
-        let stopped =
-            self.instance.activate(|_, _| (), configuration).context("the plugin refuses to be activated")?;
-        let mut processor = PluginAudioProcessor::from(stopped);
-        if processor.start_processing().is_err() {
-            bail!("the plugin refuses to start processing");
-        }
-        self.processor = Some(processor);
-        Ok(())
+        self.instance.activate(self.timeline.sample_rate(), self.largest)
     }
 
     /// Stops processing and deactivates the instance.
     pub fn deactivate(&mut self) {
-        if let Some(processor) = self.processor.take() {
-            self.instance.deactivate(processor.into_stopped());
-        }
+        self.instance.deactivate();
     }
 
     /// Deactivates, and activates with other blocks and another timeline (and so
@@ -54,9 +38,7 @@ impl Host {
 
     /// Resets the instance: all voices cease, nothing is forgotten.
     pub fn reset(&mut self) {
-        if let Some(processor) = &mut self.processor {
-            processor.reset();
-        }
+        self.instance.reset();
     }
 
     /// The instance's state.
@@ -64,7 +46,7 @@ impl Host {
     /// # Errors
     /// When the plugin cannot save it.
     pub fn save(&mut self) -> Result<Vec<u8>> {
-        instance::save(&mut self.instance)
+        self.instance.save()
     }
 
     /// Gives the instance a saved state.
@@ -72,7 +54,7 @@ impl Host {
     /// # Errors
     /// When the plugin refuses it.
     pub fn load(&mut self, state: &[u8]) -> Result<()> {
-        instance::load(&mut self.instance, state)
+        self.instance.load(state)
     }
 }
 

@@ -13,16 +13,16 @@ mod params;
 mod run;
 mod transport;
 
-use crate::instance::{self, Callbacks, Instance};
+use crate::clap_host::ClapFile;
+use crate::format::{Instantiated, Setup};
 pub use crate::instance::{NotePort, Param};
 use crate::message::{Dialect, Message};
 use crate::notes::Heard;
 use crate::timeline::Timeline;
-use anyhow::{Context, Result};
-use clack_extensions::render::RenderMode;
-use clack_host::prelude::*;
+use crate::vst3_host::Vst3File;
+use anyhow::Result;
+use clack_host::utils::ClapId;
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::path::Path;
 use std::time::Instant;
 
@@ -83,28 +83,33 @@ impl Default for Settings {
     }
 }
 
-/// A loaded `.clap` file.
+/// A loaded `.clap` file or `.vst3` bundle.
 pub struct Bundle {
-    entry: PluginEntry,
-    id: CString,
+    file: File,
     name: String,
 }
 
+enum File {
+    Clap(ClapFile),
+    Vst3(Vst3File),
+}
+
 impl Bundle {
-    /// Loads a `.clap` file and takes its first plugin.
+    /// Loads a `.clap` file or a `.vst3` bundle and takes its first plugin.
     ///
     /// # Errors
-    /// When the file cannot be loaded or holds no plugin.
+    /// When it cannot be loaded or holds no plugin.
     pub fn load(path: &Path) -> Result<Self> {
-        // SAFETY: loading runs the file's own initialisers; it is the plugin that
-        // was built from this workspace, which has none that misbehave.
-        let entry = unsafe { PluginEntry::load(path) }
-            .with_context(|| format!("{} cannot be loaded as a CLAP plugin", path.display()))?;
-        let factory = entry.get_plugin_factory().context("the bundle has no plugin factory")?;
-        let descriptor = factory.plugin_descriptors().next().context("the bundle holds no plugin")?;
-        let id = descriptor.id().context("the plugin has no id")?.to_owned();
-        let name = descriptor.name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { entry, id, name })
+        let (file, name) = if path.extension().is_some_and(|extension| extension == "vst3") {
+            let file = Vst3File::load(path)?;
+            let name = file.name();
+            (File::Vst3(file), name)
+        } else {
+            let file = ClapFile::load(path)?;
+            let name = file.name.clone();
+            (File::Clap(file), name)
+        };
+        Ok(Self { file, name })
     }
 
     /// The plugin's name.
@@ -118,18 +123,14 @@ impl Bundle {
     /// # Errors
     /// When the plugin cannot be created or refuses the settings.
     pub fn host(&self, settings: Settings, timeline: Timeline) -> Result<Host> {
-        let info = HostInfo::new("Continuo test host", "Continuo", "", env!("CARGO_PKG_VERSION"))?;
-        let mut instance =
-            Instance::new(|_| Default::default(), |_| Default::default(), &self.entry, &self.id, &info)
-                .context("the plugin cannot be created")?;
         let channels = if settings.audio == Audio::Stereo { 2 } else { 0 };
-        instance::select_layout(&mut instance, channels)?;
-        let render =
-            if settings.render == Render::Offline { RenderMode::Offline } else { RenderMode::Realtime };
-        instance::set_render(&mut instance, render)?;
-        let params = instance::params(&mut instance);
+        let setup = Setup { channels, render: settings.render };
+        let mut instance: Box<dyn Instantiated> = match &self.file {
+            File::Clap(file) => Box::new(file.instance(setup)?),
+            File::Vst3(file) => Box::new(file.instance(setup)?),
+        };
+        let params = instance.params();
         let mut host = Host {
-            processor: None,
             instance,
             params,
             largest: settings.blocks.iter().copied().max().unwrap_or(1).max(1),
@@ -170,9 +171,7 @@ enum Input {
 ///
 /// Dropping it destroys the instance at once, whatever it is doing.
 pub struct Host {
-    // Dropped before the instance, which cannot go while this is there.
-    processor: Option<PluginAudioProcessor<Callbacks>>,
-    instance: Instance,
+    instance: Box<dyn Instantiated>,
     params: Vec<Param>,
     settings: Settings,
     largest: u32,

@@ -1,7 +1,7 @@
 //! Setting, reading and pressing parameters.
 
 use super::{Host, Input};
-use crate::instance::{self, Param};
+use crate::instance::Param;
 use anyhow::{Context, Result, bail};
 use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
@@ -32,7 +32,7 @@ impl Host {
     /// When there is no such parameter.
     pub fn value(&mut self, name: &str) -> Result<f64> {
         let param = self.param(name)?;
-        instance::value(&mut self.instance, &param)
+        self.instance.value(&param)
     }
 
     /// A parameter's value as the plugin shows it.
@@ -50,7 +50,7 @@ impl Host {
     /// When there is no such parameter.
     pub fn text_of(&mut self, name: &str, value: f64) -> Result<String> {
         let param = self.param(name)?;
-        instance::value_to_text(&mut self.instance, &param, value)
+        self.instance.value_to_text(&param, value)
     }
 
     /// The value that the plugin reads in `text` for a parameter.
@@ -59,7 +59,7 @@ impl Host {
     /// When there is no such parameter or the plugin cannot read the text.
     pub fn value_of(&mut self, name: &str, text: &str) -> Result<f64> {
         let param = self.param(name)?;
-        instance::text_to_value(&mut self.instance, &param, text)
+        self.instance.text_to_value(&param, text)
     }
 
     /// Sets a parameter as a user would type it, from the next block on.
@@ -97,13 +97,13 @@ impl Host {
     /// When there is no such parameter.
     pub fn set_value(&mut self, name: &str, value: f64) -> Result<()> {
         let id = self.param(name)?.clap_id();
-        if self.processor.is_some() {
+        if self.instance.is_active() {
             self.inputs.entry(self.clock).or_default().push(Input::Param(id, value));
             return Ok(());
         }
         let mut events = EventBuffer::new();
         events.push(&ParamValueEvent::new(0, id, Pckn::match_all(), value));
-        instance::flush(&mut self.instance, &events)
+        self.instance.flush(&events)
     }
 
     /// Presses a momentary parameter now: its greatest value at the start of the

@@ -1,9 +1,10 @@
 //! Running: block after block through the plugin.
 
 use super::{Audio, Host, Input, Pacing, float};
+use crate::format::Block;
 use crate::message::Message;
 use crate::notes::Heard;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clack_host::events::event_types::{ParamValueEvent, TransportEvent, TransportFlags};
 use clack_host::events::{EventFlags, EventHeader};
 use clack_host::prelude::*;
@@ -63,10 +64,7 @@ impl Host {
 
     /// What the plugin asked of the main thread since the last block.
     fn answer_requests(&mut self) -> Result<()> {
-        if self.instance.access_shared_handler(|shared| shared.take_callback()) {
-            self.instance.call_on_main_thread_callback();
-        }
-        if self.instance.access_shared_handler(|shared| shared.take_restart()) && self.processor.is_some() {
+        if self.instance.wants_restart() && self.instance.is_active() {
             self.deactivate();
             self.activate()?;
         }
@@ -136,31 +134,12 @@ impl Host {
         output: &mut EventBuffer,
         transport: &TransportEvent,
     ) -> Result<()> {
-        let processor = self.processor.as_mut().context("the instance is not active")?;
-        let processor = processor.as_started_mut().context("the instance is not processing")?;
-        let (events, mut output, clock) = (events.as_input(), output.as_output(), Some(self.clock));
-        if self.settings.audio == Audio::None {
-            // SAFETY: there are no buffers that could be shorter than `frames`.
-            let inputs = unsafe { InputAudioBuffers::from_raw_buffers(&[], frames) };
-            let mut outputs = OutputAudioBuffers::empty();
-            processor.process(&inputs, &mut outputs, &events, &mut output, clock, Some(transport))?;
-            return Ok(());
-        }
-        let length = frames as usize;
-        let mut silence = [vec![0.0f32; length], vec![0.0f32; length]];
         // What the plugin leaves unwritten shows as not a number.
-        let mut audio = [vec![f32::NAN; length], vec![f32::NAN; length]];
-        let (mut input_ports, mut output_ports) =
-            (AudioPorts::with_capacity(2, 1), AudioPorts::with_capacity(2, 1));
-        let inputs = input_ports.with_input_buffers([AudioPortBuffer {
-            latency: 0,
-            channels: AudioPortBufferType::f32_input_only(silence.iter_mut().map(InputChannel::constant)),
-        }]);
-        let mut outputs = output_ports.with_output_buffers([AudioPortBuffer {
-            latency: 0,
-            channels: AudioPortBufferType::f32_output_only(audio.iter_mut().map(Vec::as_mut_slice)),
-        }]);
-        processor.process(&inputs, &mut outputs, &events, &mut output, clock, Some(transport))?;
+        let channels = if self.settings.audio == Audio::Stereo { 2 } else { 0 };
+        let mut audio = vec![vec![f32::NAN; frames as usize]; channels];
+        let clock = self.clock;
+        let audio_out = &mut audio;
+        self.instance.process(&mut Block { frames, clock, events, output, transport, audio: audio_out })?;
         self.clean &= audio.iter().flatten().all(|sample| sample.is_finite());
         Ok(())
     }

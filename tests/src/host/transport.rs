@@ -1,7 +1,7 @@
 //! The transport, what is sent along it, and what was heard.
 
 use super::{Host, Input, float, frames};
-use crate::instance::{self, NotePort};
+use crate::instance::NotePort;
 use crate::message::Message;
 use crate::notes::{Heard, Played, answered, played};
 use crate::timeline::Timeline;
@@ -118,6 +118,6 @@ impl Host {
     /// The note ports the plugin reads or writes.
     #[must_use]
     pub fn note_ports(&mut self, inputs: bool) -> Vec<NotePort> {
-        instance::note_ports(&mut self.instance, inputs)
+        self.instance.note_ports(inputs)
     }
 }

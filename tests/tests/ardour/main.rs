@@ -1,77 +1,187 @@
-//! The built VST3 in Ardour 7, headless: a track with a phrase and the plugin, whose output
-//! another track records. Linux only. Where Ardour or the bundle is missing this is not
-//! checked, and that is said.
+//! The built VST3 in Ardour: a real sequencer plays the phrase, presses the button by
+//! automation and records the answer.
+//!
+//! What it records is compared with what the in-process CLAP host hears of the same
+//! plugin. Ardour runs in real time here, so an answer may be late, by whole bars.
 
-#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
-mod session;
+use continuo_tests::ardour::{self, PACKAGE, Pass, Piece, Speed, Studio};
+use continuo_tests::host::{Bundle, Host, Settings};
+use continuo_tests::locate;
+use continuo_tests::message::Message;
+use continuo_tests::notes::{self, Heard};
+use continuo_tests::timeline::Timeline;
 
-use session::{Session, Take};
+/// Beats in a bar; every answer here is one bar long.
+const BAR: f64 = 4.0;
 
-/// The phrase: onset and length in beats, key.
-const PHRASE: [(f64, f64, u8); 7] = [
-    (0.0, 0.45, 62),
-    (0.5, 0.45, 65),
-    (1.0, 0.45, 69),
-    (1.5, 0.45, 72),
-    (2.0, 0.45, 70),
-    (2.5, 0.45, 69),
-    (3.0, 0.4, 65),
-];
-/// A controller that must pass: beat and value of the sustain pedal.
-const PEDAL: [(f64, u8); 2] = [(0.25, 127), (0.75, 0)];
-/// Where the answer begins: the phrase ends at 3.4, the pause is 2 beats, then the next bar.
-const ANSWER: f64 = 8.0;
-/// Up to here all recordings reach, however fast the transport rolls when it is stopped.
-const HEARD: f64 = 16.0;
-/// Mode "Reply", as the parameter's plain value.
-const REPLY: &str = "Mode=1";
-const ANSWER_ONLY: &str = "Mode=0";
+/// A tick of Ardour's, which counts 1920 a beat, and what rounding adds.
+const TICK: f64 = 1.1 / 1920.0;
 
-fn near(a: f64, b: f64) -> bool {
-    // A recorded beat is one of 1,920 ticks.
-    (a - b).abs() <= 1.0 / 1920.0 + 1e-9
-}
+/// Long enough for an answer that comes a bar late.
+const LONG: f64 = 13.5;
 
-/// What a recorded take has of the phrase must be the phrase; the rest is the answer.
-fn answer_of(take: &Take) -> Vec<(f64, f64, u8)> {
-    for (start, length, key) in PHRASE {
-        let there = |n: &&(f64, f64, u8)| near(n.0, start) && near(n.1, length) && n.2 == key;
-        assert!(take.notes.iter().any(|n| there(&n)), "{start} {key} did not pass: {:?}", take.notes);
+const FAST: Pass = Pass { speed: Speed::Fast, manual: true };
+
+/// A studio with the plugin; none, and a note, where Ardour is not.
+fn studio(what: &str) -> Option<Studio> {
+    if !ardour::is_here() {
+        locate::not_checked(what, PACKAGE);
+        return None;
     }
-    let pedal: Vec<_> = take.controls.iter().filter(|c| c.1 == 64).map(|c| (c.0, c.2)).collect();
-    assert!(
-        pedal.len() >= 2
-            && PEDAL.iter().zip(&pedal).all(|(sent, came)| near(sent.0, came.0) && sent.1 == came.1),
-        "the pedal did not pass: {pedal:?}"
-    );
-    take.notes.iter().filter(|n| n.0 > 4.0 && n.0 + n.1 <= HEARD).copied().collect()
+    Some(Studio::with_plugin(&locate::vst3().unwrap()).unwrap())
 }
 
-fn assert_same(one: &[(f64, f64, u8)], other: &[(f64, f64, u8)], what: &str) {
-    let same = one.len() == other.len()
-        && one.iter().zip(other).all(|(a, b)| near(a.0, b.0) && near(a.1, b.1) && a.2 == b.2);
-    assert!(same, "{what}:\n{one:?}\n{other:?}");
+/// Two beats of notes under a pedal.
+fn phrase() -> Vec<(f64, Message)> {
+    let mut region: Vec<(f64, Message)> =
+        vec![(0.25, Message::control(0, 64, 127)), (1.75, Message::control(0, 64, 0))];
+    for (beat, key) in [(0.0, 60), (0.5, 64), (1.0, 67), (1.5, 72)] {
+        region.extend([(beat, Message::on(0, key, 96)), (beat + 0.4, Message::off(0, key))]);
+    }
+    region.sort_by(|a, b| a.0.total_cmp(&b.0));
+    region
+}
+
+fn piece(bpm: f64, press: Option<f64>) -> Piece {
+    let parameters = vec![("Seed", 7.0), ("Length", 1.0), ("Takes", 1.0)];
+    Piece { bpm, region: phrase(), press, parameters }
+}
+
+/// A note of an answer: onset and end in beats from the answer's bar line, channel,
+/// key, velocity.
+type Note = (f64, f64, u8, u8, u8);
+
+/// The bar line that an answer begins with and its notes; it must begin with one.
+fn tune(heard: &[Heard]) -> (f64, Vec<Note>) {
+    let answer = notes::answered(heard);
+    let first = answer.first().expect("there is no answer").on.beat;
+    let line = (first / BAR).round() * BAR;
+    assert!((first - line).abs() < TICK, "the answer begins at beat {first}, on no bar line");
+    let mut tune: Vec<Note> = answer
+        .iter()
+        .map(|note| {
+            let off = note.off.expect("a note hangs").beat;
+            (note.on.beat - line, off - line, note.channel, note.key, note.velocity)
+        })
+        .collect();
+    tune.sort_by_key(|&(on, _, channel, key, _)| (grid(on), channel, key));
+    (line, tune)
+}
+
+/// Finer than any answer's grid and coarser than a tick.
+#[expect(clippy::cast_possible_truncation, reason = "beats are few")]
+fn grid(beat: f64) -> i64 {
+    (beat * 96.0).round() as i64
+}
+
+/// The beats to the tick, the rest exactly.
+fn assert_same(got: &[Note], expected: &[Note], what: &str) {
+    let same = |a: &Note, b: &Note| {
+        (a.0 - b.0).abs() < TICK && (a.1 - b.1).abs() < TICK && (a.2, a.3, a.4) == (b.2, b.3, b.4)
+    };
+    let all = got.len() == expected.len() && got.iter().zip(expected).all(|(a, b)| same(a, b));
+    assert!(all, "{what}: {got:#?} for {expected:#?}");
+}
+
+/// What a track of Ardour's recorded, told apart by what the region holds.
+fn heard(recorded: &[(f64, Message)], region: &[(f64, Message)]) -> Vec<Heard> {
+    let sent = |beat: f64, message: Message| {
+        region.iter().any(|&(at, sent)| sent == message && (at - beat).abs() < TICK)
+    };
+    recorded
+        .iter()
+        .map(|&(beat, message)| Heard { clock: 0, beat, message, thru: sent(beat, message) })
+        .collect()
+}
+
+/// Everything the region holds has come through, at its tick.
+fn assert_through(recorded: &[Heard], region: &[(f64, Message)]) {
+    let through = recorded.iter().filter(|heard| heard.thru).count();
+    assert_eq!(through, region.len(), "{recorded:#?}");
+}
+
+/// What the in-process host hears of the same, after `ready` has set what differs.
+fn expected(bpm: f64, ready: impl FnOnce(&mut Host)) -> Vec<Note> {
+    let bundle = Bundle::load(&locate::bundle().unwrap()).unwrap();
+    let timeline = Timeline::new(ardour::session::RATE).with_tempo(0.0, bpm);
+    let mut host = bundle.host(Settings::default(), timeline).unwrap();
+    for (name, value) in [("seed", "7"), ("bars", "1"), ("takes", "1")] {
+        host.set(name, value).unwrap();
+    }
+    host.play();
+    for (beat, message) in phrase() {
+        host.send_at_beat(beat, message);
+    }
+    ready(&mut host);
+    host.run_to_beat(LONG).unwrap();
+    let (line, tune) = tune(host.heard());
+    assert_eq!(line, BAR);
+    tune
 }
 
 #[test]
-fn a_phrase_is_answered_on_the_bar_saved_and_played_again_in_ardour() {
-    let Some(session) = Session::new(&PHRASE, &PEDAL) else { return };
-    let made = answer_of(&session.roll("Normal Speed", 9.0, &[REPLY]));
-    assert!(made.len() > 4, "hardly an answer: {made:?}");
-    assert!(near(made[0].0, ANSWER), "the answer begins at {}, not on the bar", made[0].0);
-    // Every note lies on the grid of 24 a beat.
-    for note in &made {
-        assert!(near(note.0, (note.0 * 24.0).round() / 24.0), "off the grid: {note:?}");
+fn an_answer_in_ardour_is_on_the_bar_line_and_stays_with_the_session() {
+    let Some(studio) = studio("answers in a session of Ardour's") else { return };
+    let press = 2.5;
+    let expected = expected(120.0, |host| host.press_at("trigger", host.clock_at_beat(press)).unwrap());
+    let piece = piece(120.0, Some(press));
+    let mut session = studio.compose("answered", &piece).unwrap();
+    for what in ["asked for the first time", "re-opened and asked again"] {
+        let recorded = session.record(LONG, &Pass::default()).unwrap();
+        let recorded = heard(&recorded, &piece.region);
+        assert_through(&recorded, &piece.region);
+        assert_same(&tune(&recorded).1, &expected, what);
     }
-    // Re-opened, nothing is made anew, and each time it is the same.
-    let again = answer_of(&session.roll("50x Speed", 9.0, &[ANSWER_ONLY]));
-    assert_same(&made, &again, "played again it is another");
-    let third = answer_of(&session.roll("50x Speed", 9.0, &[]));
-    assert_same(&made, &third, "the second time it is another");
-    // At another tempo the beats stay.
-    session.set_tempo(97.0);
-    let slower = answer_of(&session.roll("50x Speed", 11.0, &[]));
-    assert_same(&made, &slower, "at another tempo it lies elsewhere");
+    let again = session.record(LONG, &FAST).unwrap();
+    assert_same(&tune(&heard(&again, &piece.region)).1, &expected, "re-opened and not asked");
+
+    for what in ["bounced", "bounced again"] {
+        let bounced = session.bounce(LONG).unwrap();
+        assert_same(&tune(&heard(&bounced, &piece.region)).1, &expected, what);
+    }
+
+    session.set_tempo(97.0).unwrap();
+    let slower = session.record(LONG, &FAST).unwrap();
+    assert_same(&tune(&heard(&slower, &piece.region)).1, &expected, "re-opened in another tempo");
+}
+
+#[test]
+fn a_pause_in_ardour_is_answered_at_97_beats_a_minute() {
+    let Some(studio) = studio("answers to pauses in a session of Ardour's") else { return };
+    let expected = expected(97.0, |host| {
+        host.choose("mode", "reply").unwrap();
+        host.set("pause", "1.5").unwrap();
+    });
+    let mut piece = piece(97.0, None);
+    piece.parameters.extend([("Mode", 1.0), ("Pause", 1.5)]);
+    let session = studio.compose("paused", &piece).unwrap();
+    let recorded = session.record(LONG, &Pass::default()).unwrap();
+    let recorded = heard(&recorded, &piece.region);
+    assert_through(&recorded, &piece.region);
+    assert_same(&tune(&recorded).1, &expected, "an answer to a pause");
+}
+
+#[test]
+fn a_loop_in_ardour_repeats_phrase_and_answer() {
+    let Some(studio) = studio("loops in a session of Ardour's") else { return };
+    let piece = piece(120.0, Some(2.5));
+    let session = studio.compose("looped", &piece).unwrap();
+    let recorded = session.record(LONG, &Pass::default()).unwrap();
+    let once = heard(&recorded, &piece.region);
+    let length = tune(&once).0 + BAR;
+    let rounds = session.cycle(length, 2, &Pass { manual: true, ..Pass::default() }).unwrap();
+    let onsets = |from: f64, messages: &[(f64, Message)]| -> Vec<(i64, Message)> {
+        let ons = messages.iter().filter(|(_, message)| matches!(message, Message::On { .. }));
+        let inside = ons.filter(|(beat, _)| (from - TICK..from + length - TICK).contains(beat));
+        let mut onsets: Vec<_> = inside.map(|&(beat, message)| (grid(beat - from), message)).collect();
+        onsets.sort_unstable();
+        onsets
+    };
+    let expected = onsets(0.0, &recorded);
+    assert!(expected.len() > 4);
+    for round in [0.0, 1.0] {
+        assert_eq!(onsets(round * length, &rounds), expected, "round {round}");
+    }
 }

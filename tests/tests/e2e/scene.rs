@@ -1,7 +1,6 @@
 //! What most tests begin with: a host whose plugin has heard a short phrase.
 
 use continuo_tests::host::{Bundle, Host, Settings};
-use continuo_tests::locate;
 use continuo_tests::message::Message;
 use continuo_tests::notes::{Heard, Played};
 use continuo_tests::timeline::Timeline;
@@ -14,7 +13,7 @@ pub(crate) const RING: f64 = 33.0;
 
 /// The built plugin; a test without it says how to build it.
 pub(crate) fn bundle() -> Bundle {
-    let path = locate::bundle().unwrap_or_else(|error| panic!("{error:#}"));
+    let path = crate::plugin().unwrap_or_else(|error| panic!("{error:#}"));
     Bundle::load(&path).unwrap_or_else(|error| panic!("{error:#}"))
 }
 

@@ -5,7 +5,7 @@ use continuo_tests::host::{Host, Pacing, Render, Settings};
 use continuo_tests::notes::Played;
 use continuo_tests::timeline::Timeline;
 
-const BLOCKS: [&[u32]; 6] = [&[1], &[7], &[64], &[333], &[4096], &[1, 512, 64, 4096, 7, 333]];
+const BLOCKS: [&[u32]; 7] = [&[1], &[7], &[64], &[333], &[4096], &[8192], &[1, 512, 64, 4096, 7, 333]];
 
 fn first(host: &Host) -> Played {
     *host.answered().first().expect("there is no answer")

@@ -1,0 +1,206 @@
+//! A session: a track that a phrase is played on and the plugin answers, and one
+//! that records what comes of it.
+
+use super::Studio;
+use super::edit::{PER_BEAT, Text};
+use crate::message::Message;
+use crate::smf;
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What Ardour is made to do, in its own language.
+const SCRIPT: &str = include_str!("studio.lua");
+
+/// Samples a second in every session.
+pub const RATE: f64 = 48_000.0;
+
+/// How fast Ardour's silent backend runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Speed {
+    /// As music does; for whatever has to be generated meanwhile.
+    #[default]
+    Normal,
+    /// Fifty times as fast.
+    Fast,
+}
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Beats a minute.
+    pub bpm: f64,
+    /// The region on the plugin's track, with its beats.
+    pub region: Vec<(f64, Message)>,
+    /// The beat at which the automation lane presses the button that asks for an
+    /// answer.
+    pub press: Option<f64>,
+    /// Parameters by the names that a user reads, and their values.
+    pub parameters: Vec<(&'static str, f64)>,
+}
+
+/// How a session is played.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// How fast.
+    pub speed: Speed,
+    /// Whether automation is off.
+    pub manual: bool,
+}
+
+/// A session on disk; closed between any two of its passes.
+pub struct Session<'a> {
+    studio: &'a Studio,
+    folder: PathBuf,
+    bpm: f64,
+}
+
+impl Studio {
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// When Ardour fails.
+    pub fn compose(&self, name: &str, piece: &Piece) -> Result<Session<'_>> {
+        let session = Session { studio: self, folder: self.place(name), bpm: piece.bpm };
+        let mut parameters = String::new();
+        for (name, value) in &piece.parameters {
+            write!(parameters, "[{name:?}]={value},")?;
+        }
+        let press = piece.press.map(|beat| format!("press={beat},")).unwrap_or_default();
+        session.perform("compose", &format!("plugin=\"Continuo\",{press}parameters={{{parameters}}},"))?;
+        let region = session.midi_files()?.join("phrase.mid");
+        fs::create_dir_all(region.parent().context("a file lies in a folder")?)?;
+        fs::write(&region, smf::write(&piece.region)?)?;
+        let last = piece.region.iter().map(|&(beat, _)| beat).fold(0.0, f64::max);
+        session.edit(|text| {
+            text.add_region("SRC", "phrase.mid", last.floor() + 1.0)?;
+            text.set_tempo(piece.bpm)
+        })?;
+        Ok(session)
+    }
+}
+
+impl Session<'_> {
+    /// Changes the session's file.
+    ///
+    /// # Errors
+    /// When it cannot be read, changed or written.
+    pub fn edit(&self, change: impl FnOnce(&mut Text) -> Result<()>) -> Result<()> {
+        let file = self.folder.join("session.ardour");
+        let mut text = Text(fs::read_to_string(&file)?);
+        change(&mut text)?;
+        fs::write(&file, text.0).context("the session cannot be written")
+    }
+
+    /// Changes the tempo, in beats a minute, from the beginning on.
+    ///
+    /// # Errors
+    /// As [`Self::edit`].
+    pub fn set_tempo(&mut self, bpm: f64) -> Result<()> {
+        self.bpm = bpm;
+        self.edit(|text| text.set_tempo(bpm))
+    }
+
+    /// Opens the session, rolls from its beginning over so many beats, saves it and
+    /// closes it: what the second track recorded.
+    ///
+    /// # Errors
+    /// When Ardour fails or recorded nothing.
+    pub fn record(&self, beats: f64, pass: &Pass) -> Result<Vec<(f64, Message)>> {
+        let samples = beats * RATE * 60.0 / self.bpm;
+        self.capture("record", &format!("samples={samples},{}", pass.lua()))
+    }
+
+    /// Opens the session, loops its first `beats` until it has come round `rounds`
+    /// times, saves it and closes it: the notes that the second track recorded, on and
+    /// on, as messages in the order of time.
+    ///
+    /// # Errors
+    /// When Ardour fails or tells no notes.
+    pub fn cycle(&self, beats: f64, rounds: u32, pass: &Pass) -> Result<Vec<(f64, Message)>> {
+        self.edit(|text| text.set_loop(0.0, beats))?;
+        told(&self.perform("cycle", &format!("rounds={rounds},{}", pass.lua()))?)
+    }
+
+    /// Opens the session, bounces the plugin's track with the plugin's answers over so
+    /// many beats, saves it and closes it: the notes, as messages in the order of time.
+    ///
+    /// # Errors
+    /// When Ardour fails.
+    pub fn bounce(&self, beats: f64) -> Result<Vec<(f64, Message)>> {
+        let samples = beats * RATE * 60.0 / self.bpm;
+        told(&self.perform("bounce", &format!("samples={samples},manual=true"))?)
+    }
+
+    fn capture(&self, verb: &str, table: &str) -> Result<Vec<(f64, Message)>> {
+        let folder = self.midi_files()?;
+        let before = files(&folder)?;
+        let said = self.perform(verb, table)?;
+        let after = files(&folder)?;
+        let taken = after.difference(&before).find(|file| file.to_string_lossy().contains("DST"));
+        let taken = taken.with_context(|| format!("Ardour recorded nothing:\n{said}"))?;
+        smf::read(&fs::read(taken)?)
+    }
+
+    fn perform(&self, verb: &str, table: &str) -> Result<String> {
+        let folder = self.folder.display();
+        self.studio.run(&format!("{SCRIPT}\n{verb}{{folder=\"{folder}\",{table}}}\n"))
+    }
+
+    fn midi_files(&self) -> Result<PathBuf> {
+        let name = self.folder.file_name().context("a session has a name")?;
+        Ok(self.folder.join("interchange").join(name).join("midifiles"))
+    }
+}
+
+impl Pass {
+    fn lua(&self) -> String {
+        let speed = if self.speed == Speed::Fast { "50x Speed" } else { "Normal Speed" };
+        format!("speed=\"{speed}\",manual={}", self.manual)
+    }
+}
+
+/// The notes that Ardour tells, as messages in the order of time.
+fn told(said: &str) -> Result<Vec<(f64, Message)>> {
+    let mut messages = Vec::new();
+    for line in said.lines().filter_map(|line| line.strip_prefix("note ")) {
+        messages.extend(note(line).with_context(|| format!("Ardour tells no note: {line}"))?);
+    }
+    messages.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    Ok(messages)
+}
+
+/// On and off of a note that Ardour tells: onset and length as `beats:ticks`, channel,
+/// key, velocity.
+fn note(line: &str) -> Option<[(f64, Message); 2]> {
+    let mut words = line.split_whitespace();
+    let (from, length) = (beat(words.next()?)?, beat(words.next()?)?);
+    let mut byte = || words.next()?.parse::<u8>().ok();
+    let (channel, key, velocity) = (byte()?, byte()?, byte()?);
+    Some([(from, Message::on(channel, key, velocity)), (from + length, Message::off(channel, key))])
+}
+
+fn beat(text: &str) -> Option<f64> {
+    let (beats, ticks) = text.split_once(':')?;
+    Some(beats.parse::<f64>().ok()? + ticks.parse::<f64>().ok()? / PER_BEAT)
+}
+
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_read_as_ardour_tells_them() {
+        let [on, off] = note("15:1440 0:480 0 63 82").unwrap();
+        assert_eq!(on, (15.75, Message::on(0, 63, 82)));
+        assert_eq!(off, (16.0, Message::off(0, 63)));
+        assert_eq!(note("15 0:480"), None);
+    }
+}
