@@ -61,10 +61,11 @@ pub(crate) fn run(_args: &Args) -> Result<ExitCode> {
         println!("\nFAILED: {error:#}");
         count.failed = count.failed.max(1);
     }
-    println!("\n{} passed, {} failed", count.passed, count.failed);
+    println!();
     for Companion { package, what, .. } in absent {
         println!("note: {package} is not here, so this was NOT checked: {what}");
     }
+    println!("{} passed, {} failed", count.passed, count.failed);
     Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

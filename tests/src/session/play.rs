@@ -24,7 +24,7 @@ const SOON: f64 = 1.0 / 256.0;
 /// Rounding of beats in the state and of samples in the host.
 const SLACK_SAMPLES: f64 = 1.01;
 
-/// A state begins with its length.
+/// A CLAP plugin's state begins with its length, a VST3 plugin's does not.
 const LENGTH: usize = 8;
 
 /// What came of a session.
@@ -261,7 +261,9 @@ fn paired(heard: &[Heard]) -> Result<()> {
 
 /// The session inside a saved state, if there is one.
 fn session_of(state: &[u8]) -> Result<Option<Value>> {
-    let json = state.get(LENGTH..).context("the state has no length")?;
+    let length = state.first_chunk().map(|bytes: &[u8; LENGTH]| u64::from_le_bytes(*bytes));
+    let prefixed = length.and_then(|length| usize::try_from(length).ok()) == state.len().checked_sub(LENGTH);
+    let json = if prefixed { &state[LENGTH..] } else { state };
     let state: Value = serde_json::from_slice(json).context("the state is damaged")?;
     let Some(text) = state["fields"]["session"].as_str() else { return Ok(None) };
     Ok(Some(serde_json::from_str(text).context("the session is damaged")?))

@@ -3,7 +3,9 @@
 use continuo_tests::message::Message;
 use continuo_tests::notes::Played;
 
-use crate::scene::{RATE, after_phrase, answer, ask, at, four_notes, hanging, host, host_in_blocks, shape, stamps};
+use crate::scene::{
+    RATE, after_phrase, answer, ask, at, four_notes, hanging, host, host_in_blocks, shape, stamps,
+};
 
 /// Onsets in beats.
 fn onsets(notes: &[Played]) -> Vec<f64> {
@@ -69,9 +71,14 @@ fn a_kept_take_sounds_the_same_each_time_and_in_another_project() {
 #[test]
 fn notes_keep_to_scale_range_voices_and_grid() {
     let mut host = host(at(120.0));
-    for (name, value) in
-        [("root", "D"), ("scale", "Dorian"), ("low", "C4"), ("high", "C5"), ("polyphony", "1"), ("grid", "1/8")]
-    {
+    for (name, value) in [
+        ("root", "D"),
+        ("scale", "Dorian"),
+        ("low", "C4"),
+        ("high", "C5"),
+        ("polyphony", "1"),
+        ("grid", "1/8"),
+    ] {
         host.set(name, value).unwrap();
     }
     let host = answer(host, 4, 3);

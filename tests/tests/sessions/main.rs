@@ -3,9 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use continuo_tests::locate;
 use continuo_tests::session::script;
 
 /// Sessions played, unless `CONTINUO_SESSIONS` says otherwise.
@@ -32,8 +33,13 @@ fn program() -> PathBuf {
     test.parent().unwrap().parent().unwrap().join("examples").join(name)
 }
 
-fn said(args: &[String]) -> Said {
-    let output = Command::new(program()).args(args).env("NICE_LOG", "/dev/null").output().unwrap();
+fn said(plugin: &Path, args: &[String]) -> Said {
+    let output = Command::new(program())
+        .args(args)
+        .env("CONTINUO_BUNDLE", plugin)
+        .env("NICE_LOG", "/dev/null")
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let number = |line: &str, at: usize| line.split(' ').nth(at).and_then(|n| n.parse().ok()).unwrap_or(0);
     let last = |prefix: &str| {
@@ -61,10 +67,10 @@ fn kind(words: &str) -> String {
 
 /// The fewest steps of a session that still fail in the same way, found by leaving out ever
 /// smaller pieces.
-fn shrunk(seed: u64, wanted: &str) -> Vec<usize> {
+fn shrunk(plugin: &Path, seed: u64, wanted: &str) -> Vec<usize> {
     let fails = |steps: &[usize]| {
         let list: Vec<String> = steps.iter().map(usize::to_string).collect();
-        let said = said(&[seed.to_string(), "--steps".to_owned(), list.join(",")]);
+        let said = said(plugin, &[seed.to_string(), "--steps".to_owned(), list.join(",")]);
         said.failed && kind(&said.words) == kind(wanted)
     };
     let mut steps: Vec<usize> = (0..script(seed).len()).collect();
@@ -89,15 +95,31 @@ fn shrunk(seed: u64, wanted: &str) -> Vec<usize> {
 
 #[test]
 fn whatever_is_played_no_note_hangs_or_is_out_of_place() {
+    judge(&locate::bundle().unwrap());
+}
+
+#[test]
+fn nor_in_the_vst3() {
+    judge(&locate::vst3().unwrap());
+}
+
+fn judge(plugin: &Path) {
     let sessions = std::env::var("CONTINUO_SESSIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(SESSIONS);
     let share = sessions.div_ceil(PROCESSES);
     let ranges = (0..PROCESSES).map(|n| format!("{}..{}", n * share, ((n + 1) * share).min(sessions)));
-    let threads: Vec<_> = ranges.map(|range| std::thread::spawn(move || said(&[range]))).collect();
+    let threads: Vec<_> = ranges
+        .map(|range| {
+            let plugin = plugin.to_owned();
+            std::thread::spawn(move || said(&plugin, &[range]))
+        })
+        .collect();
     let said: Vec<Said> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     if let Some(bad) = said.iter().find(|said| said.failed) {
         let script = script(bad.seed);
-        let steps: Vec<_> =
-            shrunk(bad.seed, &bad.words).into_iter().map(|index| (index, script[index].clone())).collect();
+        let steps: Vec<_> = shrunk(plugin, bad.seed, &bad.words)
+            .into_iter()
+            .map(|index| (index, script[index].clone()))
+            .collect();
         panic!("seed {}: {}\nthe fewest steps that fail: {steps:#?}", bad.seed, bad.words);
     }
     let added: usize = said.iter().map(|said| said.added).sum();

@@ -6,6 +6,8 @@
 mod endings;
 #[path = "../e2e/life.rs"]
 mod life;
+#[path = "../e2e/modes.rs"]
+mod modes;
 #[path = "../e2e/parameters.rs"]
 mod parameters;
 #[path = "../e2e/prompts.rs"]
