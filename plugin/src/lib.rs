@@ -9,7 +9,7 @@
 
 pub mod acts;
 pub mod ask;
-pub mod asking;
+
 pub mod capture;
 pub mod clock;
 pub mod editor;
@@ -19,6 +19,7 @@ pub mod number;
 pub mod params;
 pub mod performer;
 pub mod phrase;
+pub mod placing;
 pub mod playback;
 pub mod preview;
 pub mod responder;
@@ -29,6 +30,7 @@ pub mod takes;
 pub mod trade;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use continuo_engine::worker::{ModelState, Worker};
 use nice_plug::params::Params;
@@ -90,6 +92,20 @@ impl Continuo {
         }
     }
 }
+
+impl Continuo {
+    /// A host may roll right after this: what the project brought must be there by then. The
+    /// inference thread hands it over before anything else.
+    fn await_restored(&self) {
+        let begin = Instant::now();
+        while self.worker.is_some() && !self.shared.is_restored() && begin.elapsed() < RESTORING {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// How long that may take.
+const RESTORING: Duration = Duration::from_millis(250);
 
 /// Whether this is the variant for NVIDIA's graphics cards. It does not load where their
 /// driver is not, so it is a plugin of its own and can stand beside the usual one.
@@ -153,6 +169,7 @@ impl Plugin for Continuo {
         self.preview.configure(config.sample_rate);
         self.splits = Splits { longest: config.max_buffer_size, ..Splits::default() };
         self.start_worker();
+        self.await_restored();
         true
     }
 

@@ -233,6 +233,8 @@ pub struct Shared {
     latest: AtomicU64,
     /// How often a state was loaded.
     loads: AtomicU64,
+    /// The load that was handed over to playback last.
+    restored: AtomicU64,
     /// Which answer `shift` is about.
     shifted: AtomicU64,
     shift: AtomicU64,
@@ -269,6 +271,16 @@ impl Shared {
     /// Counts a loaded state.
     pub fn count_load(&self) {
         self.loads.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether what was loaded last has been handed over to playback.
+    pub fn is_restored(&self) -> bool {
+        self.restored.load(Ordering::Acquire) >= self.loads()
+    }
+
+    /// A load was handed over to playback.
+    pub fn set_restored(&self, load: u64) {
+        self.restored.store(load, Ordering::Release);
     }
 
     /// By how many beats playback had to move an answer.

@@ -13,12 +13,12 @@ use nice_plug::prelude::*;
 use rtrb::{Consumer, Producer};
 
 use crate::ask::{Ask, Kind};
-use crate::asking;
 use crate::capture::Capture;
 use crate::clock::{Clock, HostTime, Span};
 use crate::link::{Grid, RESERVED, Shared, ToPlayer, ToWorker};
 use crate::number;
 use crate::params::{Mode, Yield};
+use crate::placing;
 use crate::playback::{Playback, Sound};
 use crate::settings::{Pressed, Settings};
 use crate::trade::{Step, Trade};
@@ -26,9 +26,9 @@ use crate::trade::{Step, Trade};
 /// How long an offline render sleeps before it looks again.
 const OFFLINE_NAP: Duration = Duration::from_micros(200);
 
-/// Messages of the inference thread that are heard in a block, while somebody listens: a
-/// block's time is short, and many more notes than sound in it can be waiting.
-const NEWS_A_BLOCK: usize = 256;
+/// Messages of the inference thread that are heard for each sample of a block, while
+/// somebody listens: its time is short, and many more notes than sound in it can be waiting.
+const NEWS_A_SAMPLE: u32 = 4;
 
 /// A note event as this plugin takes and gives it.
 pub type Event = NoteEvent<()>;
@@ -114,7 +114,7 @@ impl Performer {
             self.run(span, at, span.samples, settings, port);
             if heard && self.capture.open() && !settings.bypass {
                 let (ask, _) =
-                    asking::ask(Kind::Answer, span, span.samples, settings, &self.playback, &self.capture);
+                    placing::ask(Kind::Answer, span, span.samples, settings, &self.playback, &self.capture);
                 self.tell(ToWorker::Coming(ask));
             }
             self.shared.set_playhead(span.timeline, span.end());
@@ -196,7 +196,7 @@ impl Performer {
         }
         match self.trade.step(span, settings.turn, self.capture.open()) {
             Step::Ask(start) => {
-                let ask = asking::traded(start, span, at, settings, &self.playback);
+                let ask = placing::traded(start, span, at, settings, &self.playback);
                 self.give(ask, Grid::Fixed, span, at, port);
             }
             Step::Fresh => self.capture.answered(),
@@ -218,7 +218,7 @@ impl Performer {
 
     /// An answer of a kind is wanted, asked for at a sample.
     fn answer(&mut self, kind: Kind, span: &Span, sample: u32, settings: &Settings, port: &mut impl Port) {
-        let (ask, grid) = asking::ask(kind, span, sample, settings, &self.playback, &self.capture);
+        let (ask, grid) = placing::ask(kind, span, sample, settings, &self.playback, &self.capture);
         self.give(ask, grid, span, sample, port);
     }
 
@@ -247,7 +247,7 @@ impl Performer {
             return;
         }
         let at_bar = settings.yields == Yield::Bar;
-        let end = if at_bar { asking::next_line(span, beat, span.meter.bar()) } else { beat };
+        let end = if at_bar { placing::next_line(span, beat, span.meter.bar()) } else { beat };
         self.stop(end, span);
         if settings.mode == Mode::Trade && !at_bar {
             self.trade.taken(beat, span, settings.turn);
@@ -387,7 +387,7 @@ impl Performer {
     /// Hears the inference thread.
     fn receive(&mut self, span: &Span, sample: u32, port: &mut impl Port) {
         self.retry();
-        let most = if self.offline { usize::MAX } else { NEWS_A_BLOCK };
+        let most = if self.offline { u32::MAX } else { span.samples.saturating_mul(NEWS_A_SAMPLE) };
         for _ in 0..most {
             let Ok(message) = self.from_worker.pop() else { return };
             if matches!(message, ToPlayer::Loaded(_)) {

@@ -224,6 +224,7 @@ impl Responder {
         self.history.forget();
         self.show();
         self.send(ToPlayer::Loaded(loads));
+        self.shared.set_restored(loads);
     }
 
     /// Opens the session's new answer and makes the engine's request for it.

@@ -33,6 +33,25 @@ fn a_project_re_opens_with_its_answer() {
 }
 
 #[test]
+fn a_project_opened_in_real_time_plays_from_its_first_block_on() {
+    let mut first = answer(host(at(120.0)), 2, 11);
+    let heard = shape(&first.answered());
+    let state = first.save().unwrap();
+    for _ in 0..20 {
+        let settings = Settings { render: Render::Realtime, ..Settings::default() };
+        let mut again = bundle().host(settings, at(120.0)).unwrap();
+        again.deactivate();
+        again.load(&state).unwrap();
+        again.activate().unwrap();
+        // The answer's first beat: what is not there by now is left out.
+        again.seek(4.0);
+        again.play();
+        again.run_to_beat(12.0 + RING).unwrap();
+        assert_eq!(shape(&again.answered()), heard);
+    }
+}
+
+#[test]
 fn loading_a_state_asks_for_nothing() {
     let mut first = after_phrase(host(at(120.0)));
     first.press("trigger").unwrap();
