@@ -16,7 +16,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::{env, fs};
 
 /// The release the repairs are made for.
@@ -43,11 +43,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What cargo says of all packages for the system that is built for.
+fn metadata(more: &[&str]) -> Result<Output, Box<dyn Error>> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["metadata", "--format-version", "1", "--filter-platform", &env::var("TARGET")?]).args(more);
+    Ok(command.current_dir(env::var("CARGO_MANIFEST_DIR")?).output()?)
+}
+
 /// The folder that cargo has unpacked nice-plug's source to.
 fn source() -> Result<PathBuf, Box<dyn Error>> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["metadata", "--offline", "--format-version", "1"]);
-    let output = command.current_dir(env::var("CARGO_MANIFEST_DIR")?).output()?;
+    // Without the network first, as what is built is here. Cargo may want packages for that
+    // which this build does not need, and which are not here yet: then it may fetch them.
+    let mut output = metadata(&["--offline"])?;
+    if !output.status.success() {
+        output = metadata(&[])?;
+    }
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);
         return Err(format!("cargo does not say where nice-plug's source is: {reason}").into());

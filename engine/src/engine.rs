@@ -23,6 +23,12 @@ pub enum EngineError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// A model that has a name on the hub is not on this machine.
+    #[error(
+        "`{0}` is no folder or file here, and no model of that name was pulled; `continuo model pull {0}` brings it \
+         from the hub, and so does the menu Model of the plugin"
+    )]
+    NotPulled(String),
     /// The weights cannot be loaded or run.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -67,7 +73,8 @@ impl Engine {
     }
 
     /// A model in a folder in Hugging Face layout or in a single file (see
-    /// [`ModelFiles`](continuo_model::ModelFiles)), on the processor. Its `continuo.json`
+    /// [`ModelFiles`](continuo_model::ModelFiles)), or of a name on the hub if it was pulled,
+    /// on the processor. Its `continuo.json`
     /// names the encoding, or a GGUF file itself; one without is taken for MIDI Gen AI's if
     /// its vocabulary is GPT-2's.
     ///
@@ -166,7 +173,8 @@ impl Engine {
 
 /// The folder or file of a model, written in one way; `None` for the embedded one.
 fn path_of(source: &Source) -> Result<Option<PathBuf>, EngineError> {
-    let Source::Folder(path) = source else { return Ok(None) };
+    let Source::Folder(written) = source else { return Ok(None) };
+    let path = &source::find(written)?;
     let found = match (path.is_file(), path.parent(), path.file_name()) {
         // A link to a file keeps its name, and has its neighbours where it is.
         (true, Some(dir), Some(name)) => Path::new(".").join(dir).canonicalize().map(|dir| dir.join(name)),

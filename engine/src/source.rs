@@ -1,12 +1,13 @@
 //! Where models come from: the one embedded in the program, folders in Hugging Face
-//! layout, and single files. A `continuo.json` beside the weights names the encoding; a GGUF
+//! layout, single files, and names on the hub, which mean what was pulled of them. A `continuo.json` beside the weights names the encoding; a GGUF
 //! file may name it itself.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use continuo_codec::beat::{self, Beat};
 use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
+use continuo_hub::places::{self, Located};
 use continuo_model::export::gguf::{ENCODING_KEY, ENCODING_VERSION_KEY};
 use continuo_model::{Config, Decoder, Gpu, ModelFiles, Network as _};
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,17 @@ const TOLD_BY_SIZE: [(usize, &str); 2] = [(50_257, "text"), (55_028, "anticipati
 const CONFIG: &[u8] = include_bytes!("../../assets/model/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../../assets/model/model.safetensors");
 const SPELLING: &[u8] = include_bytes!("../../assets/model/continuo.json");
+
+/// Where a model is that was named by a path or by its name on the hub.
+///
+/// # Errors
+/// [`EngineError::NotPulled`] if it can only be such a name, and was not pulled.
+pub fn find(written: &Path) -> Result<PathBuf, EngineError> {
+    match places::locate(written, places::home().ok().as_deref()) {
+        Located::Path(path) => Ok(path),
+        Located::Hub(name) => Err(EngineError::NotPulled(name.to_string())),
+    }
+}
 
 /// The model inside the program, for a graphics card if one is given.
 pub(crate) fn embedded(gpu: Option<Gpu>) -> Result<Inner, EngineError> {

@@ -24,7 +24,7 @@ pub const INTERVAL: Duration = Duration::from_millis(2);
 pub enum Source {
     /// The model inside the program.
     Embedded,
-    /// A model folder, or a file.
+    /// A model folder, a file, or a name on the hub that was pulled.
     Folder(PathBuf),
 }
 

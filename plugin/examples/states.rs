@@ -9,13 +9,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use continuo_engine::worker::{ModelState, Ready};
+use continuo_hub::Progress;
 use continuo_plugin::clock::Timeline;
 use continuo_plugin::editor::{Group, SIZE, Window};
 use continuo_plugin::link::{PlayNote, Shared};
 use continuo_plugin::params::ContinuoParams;
 use continuo_plugin::phrase::PlayedNote;
+use continuo_plugin::pulling::Pull;
 use continuo_plugin::responder::Status;
 use continuo_plugin::state::{Answer, Kept, Recipe, Session};
 use nice_plug::context::PluginApi;
@@ -39,13 +42,14 @@ struct Stage {
     scale: f32,
     group: Group,
     help: bool,
+    pull: Option<Pull>,
 }
 
 /// Makes a state of an idle plugin.
 type Prepare = fn(&mut Stage);
 
 /// The states: name, and what makes one of an idle plugin.
-const STATES: [(&str, Prepare); 13] = [
+const STATES: [(&str, Prepare); 14] = [
     ("empty", |_| {}),
     ("listening", |s| {
         s.session = phrase();
@@ -89,6 +93,13 @@ const STATES: [(&str, Prepare); 13] = [
         let why =
             "/music/models/jazz: config.json is missing; copy the whole folder, or pull the model again";
         s.status.model = Some(ModelState::Failed(why.to_owned()));
+    }),
+    ("download", |s| {
+        s.session = phrase();
+        let progress =
+            Progress { file: "model.safetensors".to_owned(), done: 171_400_000, total: 497_800_000 };
+        let name = "owner/piano-gpt2".parse().ok();
+        s.pull = name.map(|name| Pull::standing(name, progress, Duration::from_secs(21)));
     }),
     ("notes", |s| {
         s.session = answered(2, 28);
@@ -205,7 +216,7 @@ fn stage() -> Stage {
         device: "CPU, int8".to_owned(),
         ..Ready::default()
     };
-    let latency = Some(std::time::Duration::from_millis(12));
+    let latency = Some(Duration::from_millis(12));
     let status = Status { model: Some(ModelState::Ready(ready)), latency, ..Status::default() };
     Stage {
         params: Arc::new(ContinuoParams::new(Arc::clone(&shared))),
@@ -215,6 +226,7 @@ fn stage() -> Stage {
         scale: 1.0,
         group: Group::default(),
         help: false,
+        pull: None,
     }
 }
 
@@ -231,7 +243,7 @@ fn main() {
     let nowhere = Err("a picture keeps nothing".to_owned());
     let mut window = Window::new(stage.params, stage.shared, status, nowhere);
     window.forget_problem();
-    (window.group, window.help) = (stage.group, stage.help);
+    (window.group, window.help, window.pull) = (stage.group, stage.help, stage.pull);
     let size = LogicalSize { width: f64::from(SIZE.0), height: f64::from(SIZE.1) };
     let settings =
         EguiWindowSettings::new().with_title("Continuo").with_size(size).with_zoom_factor(stage.scale);

@@ -22,6 +22,7 @@ pub mod phrase;
 pub mod placing;
 pub mod playback;
 pub mod preview;
+pub mod pulling;
 pub mod responder;
 pub mod settings;
 pub mod state;

@@ -15,11 +15,12 @@ use tiny_skia::Pixmap;
 const SIZE: (u32, u32) = (1000, 600);
 /// Each state, and a colour that must be seen much in it: the phrase's, the answer's, that of
 /// kept takes, of alarm; and how many points of it at least, at a scale of 1.
-const SEEN: [(&str, (u8, u8, u8), usize); 5] = [
+const SEEN: [(&str, (u8, u8, u8), usize); 6] = [
     ("listening", (0x62, 0xc7, 0xd4), 1500),
     ("takes", (0xf5, 0xb2, 0x5c), 6000),
     ("kept", (0xb7, 0x9c, 0xf2), 2500),
     ("trade", (0x62, 0xc7, 0xd4), 1500),
+    ("download", (0xf5, 0xb2, 0x5c), 400),
     ("error", (0xf0, 0x71, 0x6b), 30),
 ];
 /// So far a colour may be from another and still be it: notes are fainter when played softly.

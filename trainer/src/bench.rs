@@ -1,13 +1,13 @@
 //! `continuo bench`: how fast this machine reads and answers.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use continuo_codec::{EncodingError, Event, IdSet, Stream};
-use continuo_engine::DeviceChoice;
+use continuo_engine::{DeviceChoice, source};
 use continuo_model::cpu::{Cpu, Precision};
 use continuo_model::{Decoder, Gpu, GpuKind, Guide, Network as _, Prompt, Sampling, generate};
 use serde_json::json;
@@ -100,7 +100,8 @@ impl From<PrecisionName> for Precision {
 pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let BenchCommand::Decode(args) = &args.command;
     let begin = Instant::now();
-    let model = open(args)?;
+    let path = source::find(&args.model)?;
+    let model = open(args, &path)?;
     let loading = begin.elapsed();
     let prompt = prompt(args, &model)?;
     // Once for nothing: memory is touched, and the processor awake.
@@ -114,7 +115,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The model where it is wanted.
-fn open(args: &DecodeArgs) -> anyhow::Result<Decoder> {
+fn open(args: &DecodeArgs, path: &Path) -> anyhow::Result<Decoder> {
     let mut choice = DeviceChoice::from(args.device.device);
     if args.precision.is_some() || args.threads.is_some() {
         match args.device.device {
@@ -125,8 +126,8 @@ fn open(args: &DecodeArgs) -> anyhow::Result<Decoder> {
         }
     }
     let (model, refused) = choice.open(GpuKind::is_built, |gpu| match gpu {
-        None => Ok(Decoder::Cpu(on_processor(args)?)),
-        Some(kind) => Decoder::open(&args.model, Some(Gpu::open(kind)?)).map_err(anyhow::Error::from),
+        None => Ok(Decoder::Cpu(on_processor(args, path)?)),
+        Some(kind) => Decoder::open(path, Some(Gpu::open(kind)?)).map_err(anyhow::Error::from),
     })?;
     if let Some(reason) = refused {
         eprintln!("note: the model runs on the processor: {reason}");
@@ -134,8 +135,8 @@ fn open(args: &DecodeArgs) -> anyhow::Result<Decoder> {
     Ok(model)
 }
 
-fn on_processor(args: &DecodeArgs) -> anyhow::Result<Cpu> {
-    let model = Cpu::open(&args.model, args.precision.map_or_else(Precision::default, Precision::from))?;
+fn on_processor(args: &DecodeArgs, path: &Path) -> anyhow::Result<Cpu> {
+    let model = Cpu::open(path, args.precision.map_or_else(Precision::default, Precision::from))?;
     Ok(match args.threads {
         Some(threads) => model.with_threads(threads.into()),
         None => model,

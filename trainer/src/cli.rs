@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, convert, generate, model, train};
+use crate::{bench, convert, dataset, generate, model, train};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -11,7 +11,8 @@ use crate::{bench, convert, generate, model, train};
     version,
     about = "Convert MIDI, train a model, let it answer a phrase",
     long_about = "Convert MIDI to text and token ids and back, train a model on folders of MIDI files, \
-                  and let a model answer a phrase. Everything runs on this machine, without an account or a server.",
+                  and let a model answer a phrase. Everything runs on this machine, without an account or a server; only `pull` and `push` talk to the \
+                  Hugging Face Hub.",
     after_help = "EXAMPLES:\n  \
         continuo generate phrase.mid -o answer.mid --takes 4 --bars 4\n  \
         continuo encode music/ texts/\n  \
@@ -42,4 +43,6 @@ pub enum Command {
     Bench(bench::BenchArgs),
     /// Look at a model, or write it for other programs
     Model(model::ModelArgs),
+    /// Bring a data set from the Hugging Face Hub, or put one there
+    Dataset(dataset::DatasetArgs),
 }

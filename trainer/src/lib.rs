@@ -9,7 +9,9 @@
 //! - [`generate`]: `generate`, a phrase in and takes out.
 //! - [`limits`]: what an answer is held to, as it is typed.
 //! - [`mod@bench`]: `bench decode`, how fast this machine answers.
-//! - [`model`]: `model info`, `model convert`, `model quantize`.
+//! - [`model`]: `model info`, `model convert`, `model quantize`, `model pull`, `model push`.
+//! - [`dataset`]: `dataset pull`, `dataset push`.
+//! - [`hub`]: how these talk to the Hugging Face Hub.
 //! - [`device`]: what a model runs on, as it is typed.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
 //! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.
@@ -19,11 +21,12 @@ pub mod bars;
 pub mod bench;
 pub mod cli;
 pub mod convert;
-
+pub mod dataset;
 pub mod device;
 pub mod encodings;
 pub mod files;
 pub mod generate;
+pub mod hub;
 pub mod interrupt;
 pub mod limits;
 pub mod model;
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Generate(args) => generate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Dataset(args) => dataset::run(&args),
     }
 }
 

@@ -85,6 +85,12 @@ impl Progress {
     }
 }
 
+/// A number of bytes as people say it.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    indicatif::DecimalBytes(count).to_string()
+}
+
 fn style(what: &str, pace: &str) -> ProgressStyle {
     let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {pace} {{msg}}");
     // The template is ours; should it ever be wrong, a plain bar does as well.

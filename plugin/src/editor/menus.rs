@@ -1,15 +1,18 @@
 //! The menus in the header: presets, models, settings, help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use continuo_engine::DeviceChoice;
+use continuo_hub::places::{self, Located};
+use continuo_hub::{Kind, RepoName};
 use egui::{RichText, TextEdit, Ui};
 use nice_plug::context::gui::GuiContext;
 use parking_lot::Mutex;
 
 use super::{Window, theme};
 use crate::acts::Act;
+use crate::pulling::{Ended, Pull};
 use crate::store::presets::{self, Preset};
 
 /// The sizes the editor can have.
@@ -97,7 +100,7 @@ impl Window {
             }
             for model in self.settings.models.clone() {
                 if ui.selectable_label(chosen == model, &model).clicked() {
-                    self.choose_model(&model);
+                    self.want_model(&model);
                     ui.close();
                 }
             }
@@ -110,11 +113,25 @@ impl Window {
                 self.pick(|dialog| Box::pin(dialog.add_filter("GGUF", &["gguf"]).pick_file()));
                 ui.close();
             }
-            let hint = "or type a path";
+            let hint = "a path, or owner/name on the hub";
             let edit = TextEdit::singleline(&mut self.menus.model).hint_text(hint).desired_width(260.0);
-            if ui.add(edit).lost_focus() && !self.menus.model.trim().is_empty() {
+            let typed = ui.add(edit).on_hover_text(
+                "A model of the Hugging Face Hub is downloaded once, and found by its name from then on",
+            );
+            if typed.lost_focus() && !self.menus.model.trim().is_empty() {
                 let model = std::mem::take(&mut self.menus.model);
-                self.choose_model(model.trim());
+                self.want_model(model.trim());
+                ui.close();
+            }
+            if let Located::Path(_) = self.locate(&chosen)
+                && let Ok(name) = chosen.parse::<RepoName>()
+                && ui
+                    .button(format!("Update {name}"))
+                    .on_hover_text("Looks for a newer one on the hub")
+                    .clicked()
+            {
+                self.pull_model(name);
+                ui.close();
             }
             ui.separator();
             self.device_menu(ui);
@@ -141,6 +158,56 @@ impl Window {
         if !model.is_empty() {
             self.settings.add_model(model);
             self.save_settings();
+        }
+    }
+
+    /// Takes a model, or pulls it first if it is on the hub only.
+    fn want_model(&mut self, model: &str) {
+        match self.locate(model) {
+            Located::Path(_) => self.choose_model(model),
+            Located::Hub(name) => self.pull_model(name),
+        }
+    }
+
+    /// What a model's path or name means on this machine.
+    fn locate(&self, model: &str) -> Located {
+        places::locate(Path::new(model), self.home.as_deref())
+    }
+
+    /// The model of this project that is on the hub only.
+    pub(super) fn absent(&self) -> Option<RepoName> {
+        match self.locate(self.params.model_path.read().trim()) {
+            Located::Hub(name) => Some(name),
+            Located::Path(_) => None,
+        }
+    }
+
+    /// Begins to pull a model.
+    pub(super) fn pull_model(&mut self, name: RepoName) {
+        let Some(home) = &self.home else { return };
+        self.problem = None;
+        let into = places::folder(home, Kind::Model, &name);
+        self.pull = Some(Pull::begin(name, into));
+    }
+
+    /// Takes note of a pull that has ended.
+    pub(super) fn take_pulled(&mut self) {
+        let Some((ended, name)) =
+            self.pull.as_ref().and_then(|pull| Some((pull.ended()?, pull.name().clone())))
+        else {
+            return;
+        };
+        self.pull = None;
+        match ended {
+            Ended::Here => {
+                self.choose_model(&name.to_string());
+                self.status.lock().notice = Some(format!("{name} is here"));
+            }
+            Ended::Stopped => {
+                self.status.lock().notice =
+                    Some(format!("Stopped; what came of {name} is kept for the next time"));
+            }
+            Ended::Failed(why) => self.problem = Some(why),
         }
     }
 

@@ -39,6 +39,7 @@ pub use controls::Group;
 
 use crate::link::Shared;
 use crate::params::{ContinuoParams, Mode};
+use crate::pulling::Pull;
 use crate::responder::{Status, View};
 use crate::state::Session;
 use crate::store;
@@ -72,6 +73,8 @@ pub struct Window {
     home: Option<PathBuf>,
     /// What went wrong with one of these.
     problem: Option<String>,
+    /// A model on its way from the hub.
+    pub pull: Option<Pull>,
 }
 
 /// An editor for a plugin instance.
@@ -142,6 +145,7 @@ impl Window {
             settings,
             home: home.ok(),
             problem,
+            pull: None,
         }
     }
 
@@ -159,6 +163,7 @@ impl Window {
     pub fn show(&mut self, ui: &mut Ui, gui: &GuiContext) {
         self.take_saved();
         self.take_picked();
+        self.take_pulled();
         let setter = gui.param_setter();
         let ground = Frame::NONE.fill(theme::GROUND).inner_margin(Margin::same(14));
         egui::CentralPanel::default().frame(ground).show(ui, |ui| {
@@ -203,7 +208,7 @@ impl Window {
     }
 
     /// The status line.
-    fn state(&self, ui: &mut Ui, status: &Status, session: &Session) {
+    fn state(&mut self, ui: &mut Ui, status: &Status, session: &Session) {
         let now = self.shared.playhead().1;
         let scene = words::Scene {
             session,
@@ -212,20 +217,39 @@ impl Window {
             bypass: self.params.bypass.value(),
             turn: self.shared.turn().map(|(end, own)| (end - now, own)),
         };
-        let (color, words) = match &self.problem {
-            Some(problem) => (theme::ALARM, problem.clone()),
-            None => words::of(status, &scene),
+        let (color, words) = match (&self.pull, &self.problem) {
+            (Some(pull), _) => (theme::ANSWER, pull.words()),
+            (None, Some(problem)) => (theme::ALARM, problem.clone()),
+            (None, None) => words::of(status, &scene),
         };
         ui.horizontal(|ui| {
             let (dot, _) = ui.allocate_exact_size(vec2(9.0, 18.0), egui::Sense::hover());
             ui.painter().circle_filled(dot.center(), 4.0, color);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.label(RichText::new(machine(status)).small().color(theme::MUTED));
+                self.beside(ui, status);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.add(egui::Label::new(RichText::new(&words)).truncate()).on_hover_text(&words);
                 });
             });
         });
+    }
+
+    /// What the model is; or, where it is on its way or must be pulled, that.
+    fn beside(&mut self, ui: &mut Ui, status: &Status) {
+        if let Some(pull) = &self.pull {
+            if ui.small_button("Stop").on_hover_text("What came so far is kept for the next time").clicked() {
+                pull.stop();
+            }
+            widgets::share(ui, pull.share(), vec2(220.0, 8.0));
+        } else if let Some(ModelState::Failed(_)) = &status.model
+            && let Some(name) = self.absent()
+        {
+            if ui.small_button(format!("Download {name}")).clicked() {
+                self.pull_model(name);
+            }
+        } else {
+            ui.label(RichText::new(machine(status)).small().color(theme::MUTED));
+        }
     }
 
     /// The roll, and beside it what was kept.

@@ -171,6 +171,14 @@ pub(super) fn segments<'a>(
 }
 
 /// A plain button. Whether it was clicked.
+/// A bar that is full by a share.
+pub(super) fn share(ui: &mut Ui, share: f32, size: Vec2) {
+    let (all, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+    let done = egui::Rect::from_min_size(all.min, vec2(size.x * share.clamp(0.0, 1.0), size.y));
+    ui.painter().rect_filled(all, size.y / 2.0, theme::FIELD);
+    ui.painter().rect_filled(done, size.y / 2.0, theme::ANSWER);
+}
+
 pub(super) fn button(ui: &mut Ui, enabled: bool, name: &str, size: Vec2, help: &str) -> bool {
     colored(ui, enabled, name, size, (theme::FIELD, theme::TEXT), help)
 }

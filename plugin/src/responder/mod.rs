@@ -3,7 +3,9 @@
 //!
 //! - [`status`]: what the editor is shown.
 //! - `takes`: what is done to takes.
+//! - `model`: which model is wanted.
 
+mod model;
 pub mod status;
 mod takes;
 
@@ -80,6 +82,7 @@ pub struct Responder {
     keeping: Option<(AnswerId, usize)>,
     /// Kept notes the audio thread may still hold; see [`KeptNotes`].
     handed: Vec<Arc<KeptNotes>>,
+    model: model::Wanted,
 }
 
 impl Responder {
@@ -111,6 +114,7 @@ impl Responder {
             pressed: Pressed::default(),
             keeping: None,
             handed: Vec::new(),
+            model: model::Wanted::default(),
         }
     }
 
@@ -308,7 +312,7 @@ impl Responder {
 
 impl Client for Responder {
     fn source(&mut self) -> Source {
-        self.params.model_folder().map_or(Source::Embedded, Source::Folder)
+        self.model.source(self.params.model_folder())
     }
 
     fn device(&mut self) -> DeviceChoice {

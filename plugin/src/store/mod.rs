@@ -12,26 +12,9 @@ pub mod presets;
 pub mod settings;
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use etcetera::BaseStrategy as _;
-
-/// The variable that names another folder than the usual one.
-const VARIABLE: &str = "CONTINUO_HOME";
-
-/// Where it is kept: what `CONTINUO_HOME` says, else the user's data folder.
-///
-/// # Errors
-/// A sentence where the system names no such folder.
-pub fn home() -> Result<PathBuf, String> {
-    if let Some(home) = std::env::var_os(VARIABLE).filter(|home| !home.is_empty()) {
-        return Ok(home.into());
-    }
-    let strategy = etcetera::choose_base_strategy().map_err(|error| {
-        format!("there is no folder for this user's data ({error}); set {VARIABLE} to one")
-    })?;
-    Ok(strategy.data_dir().join("continuo"))
-}
+pub use continuo_hub::places::home;
 
 /// Writes a file whole or not at all.
 ///

@@ -1,4 +1,10 @@
 //! The measurements.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "counts and shares"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +16,8 @@ use continuo_tests::timeline::Timeline;
 
 const BLOCK: u32 = 64;
 const RATE: f64 = 48_000.0;
+/// About what a call of the plugin takes.
+const TYPICAL: Duration = Duration::from_micros(10);
 /// The pause that is answered, in beats, at 120 beats a minute.
 const PAUSE: f64 = 1.0;
 
@@ -53,14 +61,10 @@ fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
         host.set("takes", "8")?;
         host.set("bars", "16 bars")?;
         host.set("start", "Now")?;
+        host.measure(own_time);
         host.play();
         phrase(host);
     }
-    let own = rustix::time::clock_gettime;
-    let cpu = || {
-        let now = own(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
-    };
     let priority =
         thread_priority::ThreadPriority::Crossplatform(50_u8.try_into().map_err(anyhow::Error::msg)?);
     let policy = thread_priority::unix::ThreadSchedulePolicy::Realtime(
@@ -69,8 +73,9 @@ fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
     let id = thread_priority::unix::thread_native_id();
     let real_time = thread_priority::unix::set_thread_priority_and_policy(id, priority, policy).is_ok();
     let block = Duration::from_secs_f64(f64::from(BLOCK) / RATE);
+    let empty = Loop::as_long_as(TYPICAL);
     let (begin, mut blocks, mut late) = (Instant::now(), 0_u32, 0_u32);
-    let mut calls: Vec<Duration> = Vec::new();
+    let (mut calls, mut loops) = (Vec::new(), Vec::new());
     while begin.elapsed() < time {
         let due = block * blocks;
         std::thread::sleep(due.saturating_sub(begin.elapsed()));
@@ -82,35 +87,63 @@ fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
             }
         }
         for host in &mut hosts {
-            let before = cpu();
             host.run(u64::from(BLOCK))?;
-            calls.push(cpu() - before);
+            calls.push(host.spent());
         }
         late += u32::from(woken.elapsed() > block);
+        loops.push(empty.run());
         blocks += 1;
     }
     let notes: usize = hosts.iter().map(|host| host.answered().len()).sum();
     ensure!(notes > 0, "the plugin answered nothing");
-    calls.sort_unstable();
-    let part = |share: f64| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "an index"
-        )]
-        let index = ((calls.len() - 1) as f64 * share) as usize;
-        calls[index].as_secs_f64() / block.as_secs_f64() * 100.0
-    };
     println!("{instances} instances, {blocks} blocks, {notes} notes, real-time priority: {real_time}");
-    println!(
-        "of a block's time, host and plugin: median {:.2} %, 99.9 % {:.2} %, worst {:.2} %",
-        part(0.5),
-        part(0.999),
-        part(1.0)
-    );
+    println!("of a block's time, on the thread's own clock:");
+    println!("  the plugin's process: {}", shares(&mut calls, block));
+    println!("  an empty loop beside: {}", shares(&mut loops, block));
     println!("blocks not done by their end: {late}");
     Ok(())
+}
+
+/// The time this thread has run so far.
+fn own_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// A loop that touches no memory: what it takes beyond its usual time is the machine's doing.
+struct Loop(u64);
+
+impl Loop {
+    fn as_long_as(time: Duration) -> Self {
+        const ROUNDS: u64 = 1_000_000;
+        let once = Self(ROUNDS).run();
+        Self((time.as_secs_f64() / once.as_secs_f64() * 1e6) as u64)
+    }
+
+    fn run(&self) -> Duration {
+        let begin = own_time();
+        for round in 0..self.0 {
+            std::hint::black_box(round);
+        }
+        own_time().saturating_sub(begin)
+    }
+}
+
+/// Median, high and greatest among times, in hundredths of a block's.
+fn shares(times: &mut [Duration], block: Duration) -> String {
+    times.sort_unstable();
+    let part = |share: f64| {
+        let index = ((times.len() - 1) as f64 * share) as usize;
+        times[index].as_secs_f64() / block.as_secs_f64() * 100.0
+    };
+    let over = times.iter().filter(|time| **time > block / 10).count();
+    format!(
+        "median {:.2} %, 99.9 % {:.2} %, worst {:.2} %, {over} of {} over 10 %",
+        part(0.5),
+        part(0.999),
+        part(1.0),
+        times.len()
+    )
 }
 
 fn reply(bundle: &Bundle, rounds: u64) -> Result<()> {

@@ -24,7 +24,7 @@ use anyhow::Result;
 use clack_host::utils::ClapId;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The audio ports asked of the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -146,6 +146,8 @@ impl Bundle {
             pressed: None,
             answered: None,
             clean: true,
+            stopwatch: None,
+            spent: Duration::ZERO,
         };
         host.activate()?;
         Ok(host)
@@ -187,6 +189,8 @@ pub struct Host {
     pressed: Option<Instant>,
     answered: Option<Instant>,
     clean: bool,
+    stopwatch: Option<fn() -> Duration>,
+    spent: Duration,
 }
 
 /// A position as a whole number of samples; negative ones are 0.

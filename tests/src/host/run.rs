@@ -49,6 +49,17 @@ impl Host {
         Ok(done(self))
     }
 
+    /// Measures every call of the plugin with this clock from here on.
+    pub fn measure(&mut self, stopwatch: fn() -> Duration) {
+        self.stopwatch = Some(stopwatch);
+    }
+
+    /// What the last call of the plugin took, by the clock that [`Self::measure`] was given.
+    #[must_use]
+    pub fn spent(&self) -> Duration {
+        self.spent
+    }
+
     fn block(&mut self, limit: u64) -> Result<()> {
         self.answer_requests()?;
         let frames = self.next_length(limit);
@@ -139,7 +150,11 @@ impl Host {
         let mut audio = vec![vec![f32::NAN; frames as usize]; channels];
         let clock = self.clock;
         let audio_out = &mut audio;
+        let begin = self.stopwatch.map(|now| now());
         self.instance.process(&mut Block { frames, clock, events, output, transport, audio: audio_out })?;
+        if let (Some(now), Some(begin)) = (self.stopwatch, begin) {
+            self.spent = now().saturating_sub(begin);
+        }
         self.clean &= audio.iter().flatten().all(|sample| sample.is_finite());
         Ok(())
     }

@@ -8,9 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use continuo_engine::source;
+use continuo_hub::Kind;
 use continuo_model::{ModelError, ModelFiles};
 
-use crate::Outcome;
+use crate::{Outcome, hub};
 
 /// What `continuo model` can be told.
 #[derive(Debug, Args)]
@@ -31,7 +33,24 @@ pub enum ModelCommand {
     /// Write a model as a small GGUF file
     #[command(long_about = convert::ABOUT_QUANTIZE)]
     Quantize(convert::QuantizeArgs),
+    /// Bring a model from the Hugging Face Hub
+    #[command(after_help = PULL_EXAMPLES)]
+    Pull(hub::PullArgs),
+    /// Put a model on the Hugging Face Hub
+    #[command(after_help = PUSH_EXAMPLES)]
+    Push(hub::PushArgs),
 }
+
+const PULL_EXAMPLES: &str = "EXAMPLES:\n  \
+    continuo model pull owner/name\n  \
+    continuo generate phrase.mid -o answer.mid --model owner/name\n\n\
+    Pull again to bring it up to date, or to go on after an interruption. For a private model log in with \
+    `hf auth login`, or set HF_TOKEN. HF_ENDPOINT names another hub.";
+
+const PUSH_EXAMPLES: &str = "EXAMPLES:\n  \
+    continuo model push owner/name --from model/ --private\n\n\
+    Pushed are the weights and what describes them, in one commit. Log in with `hf auth login`, or set HF_TOKEN to a \
+    token that may write.";
 
 /// Runs `continuo model`.
 ///
@@ -42,13 +61,16 @@ pub fn run(args: &ModelArgs) -> anyhow::Result<Outcome> {
         ModelCommand::Info(args) => info::run(args),
         ModelCommand::Convert(args) => convert::convert(args),
         ModelCommand::Quantize(args) => convert::quantize(args),
+        ModelCommand::Pull(args) => hub::pull(Kind::Model, args),
+        ModelCommand::Push(args) => hub::push(Kind::Model, args),
     }
 }
 
 /// Opens the model that is named.
-fn open(path: &Path) -> Result<ModelFiles, ModelError> {
+fn open(path: &Path) -> anyhow::Result<ModelFiles> {
+    let path = &source::find(path)?;
     // As it was typed, not the file that a folder of that name would hold.
     let remedy = "name a model folder or its weight file";
     fs::metadata(path).map_err(|source| ModelError::Io { file: path.to_owned(), source, remedy })?;
-    ModelFiles::open(path)
+    Ok(ModelFiles::open(path)?)
 }

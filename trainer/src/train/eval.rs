@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use continuo_engine::source::spelling_of;
+use continuo_engine::source::{self, spelling_of};
 use continuo_model::train::Trainer;
 use continuo_model::{Config, ModelFiles};
 use serde_json::{Value, json};
@@ -49,7 +49,8 @@ pub struct EvalArgs {
 /// # Errors
 /// One sentence that names the file and the remedy.
 pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
-    let (encoding, Config { n_positions: context, .. }) = open(&args.model)?;
+    let path = source::find(&args.model)?;
+    let (encoding, Config { n_positions: context, .. }) = open(&path)?;
     let chunks = |folders: &[PathBuf]| -> anyhow::Result<_> {
         let corpus = corpus::read(folders, encoding.encoding().as_ref(), 0.0)?;
         let chunks: Vec<Vec<u32>> =
@@ -59,7 +60,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
     let (corpus, measured_on) = chunks(&args.folders)?;
     let settings = Settings::new(&TrainArgs { folders: args.folders.clone(), ..TrainArgs::default() })?;
     let settings = Settings { context, batch: args.batch.max(1), ..settings };
-    let mut trainer = Trainer::from_model(&args.model, start::train_config(&settings, 1))?;
+    let mut trainer = Trainer::from_model(&path, start::train_config(&settings, 1))?;
     let Some(model) = measure::model(&mut trainer, &measured_on, settings.batch)? else {
         return Ok(Outcome::Interrupted);
     };

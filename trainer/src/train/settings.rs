@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use continuo_engine::source;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
@@ -128,7 +129,8 @@ impl Settings {
         if args.folders.is_empty() {
             bail!("name at least one folder of MIDI files, for example: continuo train music/ --out model/");
         }
-        let base = args.base.as_deref().map(Base::open).transpose()?;
+        let base_path = args.base.as_deref().map(source::find).transpose()?;
+        let base = base_path.as_deref().map(Base::open).transpose()?;
         let named = base.as_ref().map_or_else(|| args.size.unwrap_or(Size::Small).shape(), |b| b.shape);
         let settings = Self {
             folders: args.folders.clone(),
@@ -139,7 +141,7 @@ impl Settings {
                 heads: args.heads.unwrap_or(named.heads),
                 width: args.width.unwrap_or(named.width),
             },
-            base: args.base.clone(),
+            base: base_path,
             // About 8 bars of a song: a phrase, its answer, and what led to it.
             context: args.context.unwrap_or(base.as_ref().map_or(512, |b| b.positions.min(512))),
             // 4,096 ids a step: small enough for many steps in an hour on a CPU.

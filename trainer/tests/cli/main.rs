@@ -4,6 +4,7 @@
 
 mod convert;
 mod generate;
+mod hub;
 mod model;
 mod train;
 
