@@ -1,5 +1,5 @@
 //! Ardour's session file, where its interpreter has no word for what is wanted: a
-//! region from a MIDI file, the tempo, a loop.
+//! region from a MIDI file, the tempo, a loop, what is exported.
 
 use anyhow::{Context, Result, bail};
 
@@ -62,6 +62,19 @@ impl Text {
         let location = format!(
             "<Location id=\"900001\" name=\"Loop\" start=\"b{from}\" end=\"b{to}\" \
              flags=\"IsAutoLoop,IsHidden\" locked=\"0\" timestamp=\"0\" cue=\"0\"/>"
+        );
+        self.put_into("Locations", &location)
+    }
+
+    /// Sets what is exported: the first `beats`.
+    ///
+    /// # Errors
+    /// When the text is not that of a session.
+    pub fn set_range(&mut self, beats: f64) -> Result<()> {
+        let end = ticks(beats);
+        let location = format!(
+            "<Location id=\"900002\" name=\"session\" start=\"b0\" end=\"b{end}\" flags=\"IsSessionRange\" \
+             locked=\"0\" timestamp=\"0\" cue=\"0\"/>"
         );
         self.put_into("Locations", &location)
     }

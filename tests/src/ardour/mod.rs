@@ -90,7 +90,7 @@ impl Studio {
         command
     }
 
-    fn isolate<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub(crate) fn isolate<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for variable in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "CONTINUO_MODEL"] {
             command.env_remove(variable);
         }

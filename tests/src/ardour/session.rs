@@ -5,11 +5,12 @@ use super::Studio;
 use super::edit::{PER_BEAT, Text};
 use crate::message::Message;
 use crate::smf;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// What Ardour is made to do, in its own language.
 const SCRIPT: &str = include_str!("studio.lua");
@@ -63,13 +64,28 @@ impl Studio {
     /// # Errors
     /// When Ardour fails.
     pub fn compose(&self, name: &str, piece: &Piece) -> Result<Session<'_>> {
+        self.make("compose", name, piece)
+    }
+
+    /// Makes a session of one track, where an instrument plays what the plugin sends; its
+    /// first `beats` are what is exported.
+    ///
+    /// # Errors
+    /// When Ardour fails.
+    pub fn compose_audible(&self, name: &str, piece: &Piece, beats: f64) -> Result<Session<'_>> {
+        let session = self.make("play", name, piece)?;
+        session.edit(|text| text.set_range(beats))?;
+        Ok(session)
+    }
+
+    fn make(&self, verb: &str, name: &str, piece: &Piece) -> Result<Session<'_>> {
         let session = Session { studio: self, folder: self.place(name), bpm: piece.bpm };
         let mut parameters = String::new();
         for (name, value) in &piece.parameters {
             write!(parameters, "[{name:?}]={value},")?;
         }
         let press = piece.press.map(|beat| format!("press={beat},")).unwrap_or_default();
-        session.perform("compose", &format!("plugin=\"Continuo\",{press}parameters={{{parameters}}},"))?;
+        session.perform(verb, &format!("plugin=\"Continuo\",{press}parameters={{{parameters}}},"))?;
         let region = session.midi_files()?.join("phrase.mid");
         fs::create_dir_all(region.parent().context("a file lies in a folder")?)?;
         fs::write(&region, smf::write(&piece.region)?)?;
@@ -134,6 +150,25 @@ impl Session<'_> {
         told(&self.perform("bounce", &format!("samples={samples},manual=true"))?)
     }
 
+    /// Exports what is heard with Ardour's own program for that, as fast as it goes: samples
+    /// of both channels in turn. The session stays as it is.
+    ///
+    /// # Errors
+    /// When Ardour fails, or takes longer than a minute.
+    pub fn export(&self) -> Result<Vec<f32>> {
+        let file = self.folder.with_extension("wav");
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", "60", "ardour7-export", "--bitdepth", "float", "--output"]);
+        command.arg(&file).arg(&self.folder).arg("session").stdin(Stdio::null());
+        let output = self.studio.isolate(&mut command).output()?;
+        ensure!(
+            output.status.success(),
+            "Ardour's export failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        samples(&fs::read(file)?).context("Ardour's export is no WAV file")
+    }
+
     fn capture(&self, verb: &str, table: &str) -> Result<Vec<(f64, Message)>> {
         let folder = self.midi_files()?;
         let before = files(&folder)?;
@@ -170,6 +205,21 @@ fn told(said: &str) -> Result<Vec<(f64, Message)>> {
     }
     messages.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     Ok(messages)
+}
+
+/// The samples of a WAV file of floating-point numbers.
+fn samples(wav: &[u8]) -> Option<Vec<f32>> {
+    let mut rest = wav.get(12..)?;
+    loop {
+        let (name, size) = (rest.get(..4)?, u32::from_le_bytes(rest.get(4..8)?.try_into().ok()?));
+        let body = rest.get(8..)?;
+        let size = usize::try_from(size).ok()?;
+        if name == b"data" {
+            let numbers = body.get(..size)?.chunks_exact(4);
+            return Some(numbers.map(|n| f32::from_le_bytes([n[0], n[1], n[2], n[3]])).collect());
+        }
+        rest = body.get(size + size % 2..)?;
+    }
 }
 
 /// On and off of a note that Ardour tells: onset and length as `beats:ticks`, channel,

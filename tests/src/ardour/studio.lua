@@ -67,6 +67,33 @@ local function automate(session, beat)
   lane_state(session, ARDOUR.AutoState.Play)
 end
 
+-- A session with one track, the plugin on it and Ardour's own instrument behind it.
+function play(it)
+  engine()
+  local session = create_session(it.folder, "session", 48000)
+  assert(session, "no session")
+  local midi = ARDOUR.ChanCount(ARDOUR.DataType("midi"), 1)
+  local stereo = ARDOUR.ChanCount(ARDOUR.DataType("audio"), 2)
+  local made = session:new_midi_track(midi, stereo, false, ARDOUR.PluginInfo(), nil, nil, 1, "SRC",
+    ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true)
+  local source
+  for it in made:iter() do source = it end
+  local instrument = "https://community.ardour.org/node/7596"
+  for place, plugin in ipairs({
+    ARDOUR.LuaAPI.new_plugin(session, it.plugin, ARDOUR.PluginType.VST3, ""),
+    ARDOUR.LuaAPI.new_plugin(session, instrument, ARDOUR.PluginType.LV2, ""),
+  }) do
+    assert(not plugin:isnil() and source:add_processor_by_index(plugin, place - 1, nil, true) == 0)
+  end
+  set(session, it.parameters)
+  if it.press then automate(session, it.press) end
+  ARDOUR.LuaAPI.usleep(300000)
+  assert(session:save_state("", false, false, false, false, false) == 0)
+  close_session()
+  print("done")
+  quit()
+end
+
 -- A session with a track SRC that the plugin is on, and a track DST that hears it.
 function compose(it)
   engine()

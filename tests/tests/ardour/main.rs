@@ -148,6 +148,31 @@ fn an_answer_in_ardour_is_on_the_bar_line_and_stays_with_the_session() {
 }
 
 #[test]
+fn what_is_heard_in_ardour_is_exported_twice_the_same() {
+    let Some(studio) = studio("exports of a session of Ardour's") else { return };
+    let piece = piece(120.0, Some(2.5));
+    let session = studio.compose_audible("exported", &piece, 2.0 * BAR).unwrap();
+    let first = session.export().unwrap();
+    // Two channels of four seconds, and what Ardour lets ring out.
+    assert!(first.len() >= 2 * 4 * 48_000, "{} samples", first.len());
+    let loudness = |from: f64, to: f64| {
+        let [from, to] = [from, to].map(|beat| 2 * host_frames(beat));
+        first[from..to].iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()))
+    };
+    assert!(loudness(0.0, BAR) > 0.01, "the phrase is not heard");
+    assert!(loudness(BAR + 1.0, 2.0 * BAR) > 0.01, "the answer is not heard");
+    for what in ["again", "once more"] {
+        assert!(session.export().unwrap() == first, "exported {what}, it is another");
+    }
+}
+
+/// Samples from the beginning to a beat, at 120 beats a minute.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few seconds")]
+fn host_frames(beat: f64) -> usize {
+    (beat / 2.0 * ardour::session::RATE) as usize
+}
+
+#[test]
 fn a_pause_in_ardour_is_answered_at_97_beats_a_minute() {
     let Some(studio) = studio("answers to pauses in a session of Ardour's") else { return };
     let expected = expected(97.0, |host| {
