@@ -79,19 +79,24 @@ pub(super) fn update(
             .zip(moments.first[range.clone()].par_chunks_mut(PIECE))
             .zip(moments.second[range.clone()].par_chunks_mut(PIECE))
             .zip(gradient[range].par_chunks(PIECE));
-        pieces.for_each(|(((p, m), v), g)| math::vectorised(|| update.apply(p, m, v, g)));
+        pieces.for_each(|(((p, m), v), g)| apply(update, p, m, v, g));
     }
 }
 
-impl Update {
-    #[inline(always)]
-    fn apply(self, parameters: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+math::vectorised_fn! {
+    fn apply<'a>(
+        by: Update,
+        parameters: &'a mut [f32],
+        first: &'a mut [f32],
+        second: &'a mut [f32],
+        gradient: &'a [f32],
+    ) -> () {
         let moments = first.iter_mut().zip(second.iter_mut());
         for ((p, &g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            let g = g * self.gradient_scale;
-            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-            *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-            *p = *p * self.keep - self.rate * *m / (v.sqrt() * self.second_correction + self.epsilon);
+            let g = g * by.gradient_scale;
+            *m = by.beta1 * *m + (1.0 - by.beta1) * g;
+            *v = by.beta2 * *v + (1.0 - by.beta2) * g * g;
+            *p = *p * by.keep - by.rate * *m / (v.sqrt() * by.second_correction + by.epsilon);
         }
     }
 }

@@ -60,29 +60,30 @@ pub(crate) fn forward(y: &mut [f32], sums: &mut [f32], qkv: &[f32], shape: Shape
                 let scores = &mut scores[..(end - start) * end];
                 let (q, k, v) = (q.rows(start, end), k.rows(0, end), v.rows(0, end));
                 matmul(ViewMut::new(scores, end), Onto::Nothing, q, k.t(), shape.scale, Threads::Here);
-                math::vectorised(|| softmax(scores, &mut sums[start..end], start, end));
+                softmax(scores, &mut sums[start..end], start, end);
                 matmul(y.rows(start, end), Onto::Nothing, View::new(scores, end), v, 1.0, Threads::Here);
             }
         },
     );
 }
 
-/// Turns the scores of the queries `start..end` into probabilities.
-#[inline(always)]
-fn softmax(scores: &mut [f32], sums: &mut [f32], start: usize, end: usize) {
-    for (i, (row, log_sum)) in scores.chunks_exact_mut(end).zip(sums).enumerate() {
-        let (seen, unseen) = row.split_at_mut(start + i + 1);
-        let max = math::max(seen);
-        for x in seen.iter_mut() {
-            *x = math::exp(*x - max);
+math::vectorised_fn! {
+    /// Turns the scores of the queries `start..end` into probabilities.
+    fn softmax<'a>(scores: &'a mut [f32], sums: &'a mut [f32], start: usize, end: usize) -> () {
+        for (i, (row, log_sum)) in scores.chunks_exact_mut(end).zip(sums).enumerate() {
+            let (seen, unseen) = row.split_at_mut(start + i + 1);
+            let max = math::max(seen);
+            for x in seen.iter_mut() {
+                *x = math::exp(*x - max);
+            }
+            let sum = math::sum(seen, |x| x);
+            let factor = 1.0 / sum;
+            for x in seen.iter_mut() {
+                *x *= factor;
+            }
+            unseen.fill(0.0);
+            *log_sum = max + sum.ln();
         }
-        let sum = math::sum(seen, |x| x);
-        let factor = 1.0 / sum;
-        for x in seen.iter_mut() {
-            *x *= factor;
-        }
-        unseen.fill(0.0);
-        *log_sum = max + sum.ln();
     }
 }
 
@@ -136,13 +137,7 @@ fn backward_head(
         let (k, v) = (k.rows(0, end), v.rows(0, end));
         matmul(ViewMut::new(p, end), Onto::Nothing, q, k.t(), shape.scale, Threads::Here);
         matmul(ViewMut::new(dp, end), Onto::Nothing, dy, v.t(), 1.0, Threads::Here);
-        math::vectorised(|| {
-            for i in 0..end - start {
-                let own = math::sum2(y.row(i), dy.row(i), |y, dy| y * dy);
-                let (p, dp) = (&mut p[i * end..][..end], &mut dp[i * end..][..end]);
-                softmax_backward(p, dp, sums[start + i], own, start + i + 1);
-            }
-        });
+        softmax_backward(p, dp, &sums[start..end], y, dy, start);
         let (p, dp) = (View::new(p, end), View::new(dp, end));
         matmul(dv.rows(0, end), Onto::Sum, p.t(), dy, 1.0, Threads::Here);
         matmul(dq.rows(start, end), Onto::Nothing, dp, k, shape.scale, Threads::Here);
@@ -150,14 +145,28 @@ fn backward_head(
     }
 }
 
-/// Turns a row of scores into probabilities, and the gradient of the
-/// probabilities into that of the scores.
-#[inline(always)]
-fn softmax_backward(p: &mut [f32], dp: &mut [f32], log_sum: f32, own: f32, seen: usize) {
-    for (p, dp) in p[..seen].iter_mut().zip(&mut dp[..seen]) {
-        *p = math::exp(*p - log_sum);
-        *dp = *p * (*dp - own);
+math::vectorised_fn! {
+    /// Turns the scores of the queries from `start` on into probabilities, and the gradient
+    /// of the probabilities into that of the scores.
+    fn softmax_backward<'a>(
+        p: &'a mut [f32],
+        dp: &'a mut [f32],
+        log_sums: &'a [f32],
+        y: View<'a>,
+        dy: View<'a>,
+        start: usize,
+    ) -> () {
+        let end = p.len() / log_sums.len();
+        let rows = p.chunks_exact_mut(end).zip(dp.chunks_exact_mut(end)).zip(log_sums);
+        for (i, ((p, dp), &log_sum)) in rows.enumerate() {
+            let own = math::sum2(y.row(i), dy.row(i), |y, dy| y * dy);
+            let seen = start + i + 1;
+            for (p, dp) in p[..seen].iter_mut().zip(&mut dp[..seen]) {
+                *p = math::exp(*p - log_sum);
+                *dp = *p * (*dp - own);
+            }
+            p[seen..].fill(0.0);
+            dp[seen..].fill(0.0);
+        }
     }
-    p[seen..].fill(0.0);
-    dp[seen..].fill(0.0);
 }

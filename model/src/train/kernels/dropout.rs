@@ -58,32 +58,40 @@ fn index_of(piece: usize) -> u32 {
 /// Drops elements of `x`.
 pub(crate) fn apply(dropout: Option<Dropout>, x: &mut [f32]) {
     let Some(dropout) = dropout else { return };
-    x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| {
-        math::vectorised(|| {
-            for (x, index) in x.iter_mut().zip(index_of(piece)..) {
-                *x *= dropout.factor(index);
-            }
-        });
-    });
+    x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| apply_piece(dropout, x, index_of(piece)));
+}
+
+math::vectorised_fn! {
+    fn apply_piece<'a>(dropout: Dropout, x: &'a mut [f32], first: u32) -> () {
+        for (x, index) in x.iter_mut().zip(first..) {
+            *x *= dropout.factor(index);
+        }
+    }
 }
 
 /// Writes `x` plus what is kept of `y` to `target`.
 pub(crate) fn add(dropout: Option<Dropout>, target: &mut [f32], x: &[f32], y: &[f32]) {
     let pieces = target.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).zip(y.par_chunks(PIECE));
-    pieces.enumerate().for_each(|(piece, ((target, x), y))| {
-        math::vectorised(|| match dropout {
+    pieces
+        .enumerate()
+        .for_each(|(piece, ((target, x), y))| add_piece(dropout, target, x, y, index_of(piece)));
+}
+
+math::vectorised_fn! {
+    fn add_piece<'a>(dropout: Option<Dropout>, target: &'a mut [f32], x: &'a [f32], y: &'a [f32], first: u32) -> () {
+        match dropout {
             None => {
                 for ((target, &x), &y) in target.iter_mut().zip(x).zip(y) {
                     *target = x + y;
                 }
             }
             Some(dropout) => {
-                for (((target, &x), &y), index) in target.iter_mut().zip(x).zip(y).zip(index_of(piece)..) {
+                for (((target, &x), &y), index) in target.iter_mut().zip(x).zip(y).zip(first..) {
                     *target = x + y * dropout.factor(index);
                 }
             }
-        });
-    });
+        }
+    }
 }
 
 #[cfg(test)]

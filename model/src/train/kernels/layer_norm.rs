@@ -18,6 +18,7 @@ pub(crate) struct Norm<'a> {
 /// What the backward pass needs of a row: its mean and one over its deviation.
 pub(crate) type Moments = [f32; 2];
 
+#[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "widths of models are exact in f32")]
 fn moments(x: &[f32], epsilon: f32) -> Moments {
     let n = x.len() as f32;
@@ -31,17 +32,20 @@ pub(crate) fn forward(y: &mut [f32], rows: &mut [Moments], x: &[f32], norm: Norm
     let width = norm.gain.len();
     let pieces =
         y.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).zip(rows.par_chunks_mut(ROWS));
-    pieces.for_each(|((y, x), rows)| {
-        math::vectorised(|| {
-            for ((y, x), row) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(rows) {
-                *row = moments(x, norm.epsilon);
-                let [mean, scale] = *row;
-                for (((y, &x), &gain), &bias) in y.iter_mut().zip(x).zip(norm.gain).zip(norm.bias) {
-                    *y = (x - mean) * scale * gain + bias;
-                }
+    pieces.for_each(|((y, x), rows)| forward_rows(y, rows, x, norm));
+}
+
+math::vectorised_fn! {
+    fn forward_rows<'a>(y: &'a mut [f32], rows: &'a mut [Moments], x: &'a [f32], norm: Norm<'a>) -> () {
+        let width = norm.gain.len();
+        for ((y, x), row) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(rows) {
+            *row = moments(x, norm.epsilon);
+            let [mean, scale] = *row;
+            for (((y, &x), &gain), &bias) in y.iter_mut().zip(x).zip(norm.gain).zip(norm.bias) {
+                *y = (x - mean) * scale * gain + bias;
             }
-        });
-    });
+        }
+    }
 }
 
 /// Adds the gradient of the input to `dx`, given that of the output.
@@ -49,14 +53,23 @@ pub(crate) fn backward_input(dx: &mut [f32], dy: &[f32], x: &[f32], rows: &[Mome
     let width = gain.len();
     let piece = ROWS * width;
     let pieces = dx.par_chunks_mut(piece).zip(dy.par_chunks(piece)).zip(x.par_chunks(piece));
-    pieces.zip(rows.par_chunks(ROWS)).for_each(|(((dx, dy), x), rows)| {
-        math::vectorised(|| {
-            let each = dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)).zip(x.chunks_exact(width));
-            for (((dx, dy), x), row) in each.zip(rows) {
-                backward_row(dx, dy, x, row, gain);
-            }
-        });
-    });
+    pieces.zip(rows.par_chunks(ROWS)).for_each(|(((dx, dy), x), rows)| backward_rows(dx, dy, x, rows, gain));
+}
+
+math::vectorised_fn! {
+    fn backward_rows<'a>(
+        dx: &'a mut [f32],
+        dy: &'a [f32],
+        x: &'a [f32],
+        rows: &'a [Moments],
+        gain: &'a [f32],
+    ) -> () {
+        let width = gain.len();
+        let each = dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)).zip(x.chunks_exact(width));
+        for (((dx, dy), x), row) in each.zip(rows) {
+            backward_row(dx, dy, x, row, gain);
+        }
+    }
 }
 
 #[inline(always)]
@@ -91,18 +104,23 @@ pub(crate) fn backward_parameters(
     let width = gain.len();
     let mut both = vec![0.0; 2 * width];
     math::reduce_rows(rows.len(), &mut both, |range, partial| {
-        let (gain, bias) = partial.split_at_mut(width);
-        math::vectorised(|| {
-            for row in range {
-                let [mean, scale] = rows[row];
-                let (dy, x) = (&dy[row * width..][..width], &x[row * width..][..width]);
-                for (((gain, bias), &dy), &x) in gain.iter_mut().zip(bias.iter_mut()).zip(dy).zip(x) {
-                    *gain += dy * (x - mean) * scale;
-                    *bias += dy;
-                }
-            }
-        });
+        let of = range.start * width..range.end * width;
+        parameters_of_rows(partial, &dy[of.clone()], &x[of], &rows[range]);
     });
     math::add(gain, &both[..width]);
     math::add(bias, &both[width..]);
+}
+
+math::vectorised_fn! {
+    /// Adds what some rows give to gain and bias, which lie behind each other.
+    fn parameters_of_rows<'a>(both: &'a mut [f32], dy: &'a [f32], x: &'a [f32], rows: &'a [Moments]) -> () {
+        let width = both.len() / 2;
+        let (gain, bias) = both.split_at_mut(width);
+        for ((dy, x), &[mean, scale]) in dy.chunks_exact(width).zip(x.chunks_exact(width)).zip(rows) {
+            for (((gain, bias), &dy), &x) in gain.iter_mut().zip(bias.iter_mut()).zip(dy).zip(x) {
+                *gain += dy * (x - mean) * scale;
+                *bias += dy;
+            }
+        }
+    }
 }
