@@ -2,7 +2,7 @@
 //! made over and over beside it; and how soon it replies.
 //!
 //! ```text
-//! cargo run --release -p continuo-tests --example audio_thread -- --seconds 30 --instances 1
+//! cargo run --release -p continuo-tests --example audio_thread -- --seconds 30 --instances 1 [--idle]
 //! cargo run --release -p continuo-tests --example audio_thread -- --reply
 //! ```
 //!

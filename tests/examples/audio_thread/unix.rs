@@ -6,10 +6,12 @@
     reason = "counts and shares"
 )]
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use continuo_tests::host::{Bundle, Host, Pacing, Render, Settings};
+use continuo_tests::host::{Bundle, Host, Pacing, Render, Settings, Stopwatch};
 use continuo_tests::locate;
 use continuo_tests::message::Message;
 use continuo_tests::timeline::Timeline;
@@ -37,7 +39,8 @@ pub(crate) fn main() -> Result<()> {
     if args.iter().any(|arg| arg == "--reply") {
         return reply(&bundle, number("--rounds", 10)?);
     }
-    audio(&bundle, Duration::from_secs(number("--seconds", 30)?), number("--instances", 1)?)
+    let idle = args.iter().any(|arg| arg == "--idle");
+    audio(&bundle, Duration::from_secs(number("--seconds", 30)?), number("--instances", 1)?, idle)
 }
 
 fn host(bundle: &Bundle, pacing: Pacing) -> Result<Host> {
@@ -55,15 +58,18 @@ fn phrase(host: &mut Host) {
     }
 }
 
-fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
+fn audio(bundle: &Bundle, time: Duration, instances: u64, idle: bool) -> Result<()> {
+    let log = Log::default();
     let mut hosts: Vec<Host> = (0..instances).map(|_| host(bundle, Pacing::Free)).collect::<Result<_>>()?;
     for host in &mut hosts {
         host.set("takes", "8")?;
         host.set("bars", "16 bars")?;
         host.set("start", "Now")?;
-        host.measure(own_time);
+        host.measure(Box::new(Meter { log: Rc::clone(&log), began: (Waits::default(), Duration::ZERO) }));
         host.play();
-        phrase(host);
+        if !idle {
+            phrase(host);
+        }
     }
     let priority =
         thread_priority::ThreadPriority::Crossplatform(50_u8.try_into().map_err(anyhow::Error::msg)?);
@@ -75,31 +81,37 @@ fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
     let block = Duration::from_secs_f64(f64::from(BLOCK) / RATE);
     let empty = Loop::as_long_as(TYPICAL);
     let (begin, mut blocks, mut late) = (Instant::now(), 0_u32, 0_u32);
-    let (mut calls, mut loops) = (Vec::new(), Vec::new());
+    let mut loops = Vec::new();
     while begin.elapsed() < time {
         let due = block * blocks;
         std::thread::sleep(due.saturating_sub(begin.elapsed()));
         let woken = Instant::now();
         // Ask again and again, in the middle of what is being made.
-        if blocks % 1500 == 1499 {
+        if !idle && blocks % 1500 == 1499 {
             for host in &mut hosts {
                 host.press("trigger")?;
             }
         }
         for host in &mut hosts {
             host.run(u64::from(BLOCK))?;
-            calls.push(host.spent());
         }
         late += u32::from(woken.elapsed() > block);
         loops.push(empty.run());
         blocks += 1;
     }
     let notes: usize = hosts.iter().map(|host| host.answered().len()).sum();
-    ensure!(notes > 0, "the plugin answered nothing");
+    ensure!(idle || notes > 0, "the plugin answered nothing");
     println!("{instances} instances, {blocks} blocks, {notes} notes, real-time priority: {real_time}");
     println!("of a block's time, on the thread's own clock:");
+    let log = log.borrow();
+    let mut calls: Vec<_> = log.iter().map(|call| call.0).collect();
     println!("  the plugin's process: {}", shares(&mut calls, block));
     println!("  an empty loop beside: {}", shares(&mut loops, block));
+    let of = |least: Duration| {
+        log.iter().filter(|call| call.0 > least).fold(Waits::default(), |sum, call| sum.plus(call.1))
+    };
+    println!("  in all its calls: {}", of(Duration::ZERO));
+    println!("  in those over 10 %: {}", of(block / 10));
     println!("blocks not done by their end: {late}");
     Ok(())
 }
@@ -108,6 +120,86 @@ fn audio(bundle: &Bundle, time: Duration, instances: u64) -> Result<()> {
 fn own_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// What each call of the plugin took, and what the system had to do in it.
+type Log = Rc<RefCell<Vec<(Duration, Waits)>>>;
+
+struct Meter {
+    log: Log,
+    began: (Waits, Duration),
+}
+
+impl Stopwatch for Meter {
+    fn start(&mut self) {
+        let waits = Waits::so_far();
+        self.began = (waits, own_time());
+    }
+
+    fn stop(&mut self) {
+        let spent = own_time().saturating_sub(self.began.1);
+        let waits = Waits::so_far().since(self.began.0);
+        self.log.borrow_mut().push((spent, waits));
+    }
+}
+
+/// How often the system had to do something for this thread, as Linux counts it.
+#[derive(Clone, Copy, Default)]
+struct Waits {
+    /// The thread waited of its own accord: for a lock, for data, in a system call.
+    waits: u64,
+    /// The thread was taken off its core.
+    preempted: u64,
+    /// Memory was touched that had to be found first.
+    faults: u64,
+}
+
+impl Waits {
+    fn so_far() -> Self {
+        let read =
+            |name: &str| std::fs::read_to_string(format!("/proc/thread-self/{name}")).unwrap_or_default();
+        let status = read("status");
+        let count = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+        };
+        // Minor and major faults are the tenth and the twelfth word; the second, in brackets,
+        // can hold spaces.
+        let stat = read("stat");
+        let words: Vec<u64> = stat
+            .rsplit(')')
+            .next()
+            .into_iter()
+            .flat_map(|rest| rest.split_whitespace().map(|word| word.parse().unwrap_or(0)))
+            .collect();
+        Self {
+            waits: count("voluntary_ctxt_switches:"),
+            preempted: count("nonvoluntary_ctxt_switches:"),
+            faults: words.get(7).unwrap_or(&0) + words.get(9).unwrap_or(&0),
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            waits: self.waits - before.waits,
+            preempted: self.preempted - before.preempted,
+            faults: self.faults - before.faults,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            waits: self.waits + other.waits,
+            preempted: self.preempted + other.preempted,
+            faults: self.faults + other.faults,
+        }
+    }
+}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} waits, {} preemptions, {} page faults", self.waits, self.preempted, self.faults)
+    }
 }
 
 /// A loop that touches no memory: what it takes beyond its usual time is the machine's doing.

@@ -24,7 +24,7 @@ use anyhow::Result;
 use clack_host::utils::ClapId;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The audio ports asked of the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -147,7 +147,6 @@ impl Bundle {
             answered: None,
             clean: true,
             stopwatch: None,
-            spent: Duration::ZERO,
         };
         host.activate()?;
         Ok(host)
@@ -167,6 +166,14 @@ struct Transport {
 enum Input {
     Message(Message),
     Param(ClapId, f64),
+}
+
+/// Measures what the plugin does in a block, without what the host does around it.
+pub trait Stopwatch {
+    /// The plugin is called now.
+    fn start(&mut self);
+    /// The plugin has returned.
+    fn stop(&mut self);
 }
 
 /// One instance of the plugin and everything around it.
@@ -189,8 +196,7 @@ pub struct Host {
     pressed: Option<Instant>,
     answered: Option<Instant>,
     clean: bool,
-    stopwatch: Option<fn() -> Duration>,
-    spent: Duration,
+    stopwatch: Option<Box<dyn Stopwatch>>,
 }
 
 /// A position as a whole number of samples; negative ones are 0.

@@ -1,6 +1,6 @@
 //! Running: block after block through the plugin.
 
-use super::{Audio, Host, Input, Pacing, float};
+use super::{Audio, Host, Input, Pacing, Stopwatch, float};
 use crate::format::Block;
 use crate::message::Message;
 use crate::notes::Heard;
@@ -49,15 +49,9 @@ impl Host {
         Ok(done(self))
     }
 
-    /// Measures every call of the plugin with this clock from here on.
-    pub fn measure(&mut self, stopwatch: fn() -> Duration) {
+    /// Measures every call of the plugin from here on.
+    pub fn measure(&mut self, stopwatch: Box<dyn Stopwatch>) {
         self.stopwatch = Some(stopwatch);
-    }
-
-    /// What the last call of the plugin took, by the clock that [`Self::measure`] was given.
-    #[must_use]
-    pub fn spent(&self) -> Duration {
-        self.spent
     }
 
     fn block(&mut self, limit: u64) -> Result<()> {
@@ -150,11 +144,15 @@ impl Host {
         let mut audio = vec![vec![f32::NAN; frames as usize]; channels];
         let clock = self.clock;
         let audio_out = &mut audio;
-        let begin = self.stopwatch.map(|now| now());
-        self.instance.process(&mut Block { frames, clock, events, output, transport, audio: audio_out })?;
-        if let (Some(now), Some(begin)) = (self.stopwatch, begin) {
-            self.spent = now().saturating_sub(begin);
+        let mut block = Block { frames, clock, events, output, transport, audio: audio_out };
+        if let Some(stopwatch) = &mut self.stopwatch {
+            stopwatch.start();
         }
+        let outcome = self.instance.process(&mut block);
+        if let Some(stopwatch) = &mut self.stopwatch {
+            stopwatch.stop();
+        }
+        outcome?;
         self.clean &= audio.iter().flatten().all(|sample| sample.is_finite());
         Ok(())
     }
