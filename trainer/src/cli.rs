@@ -43,6 +43,6 @@ pub enum Command {
     Bench(bench::BenchArgs),
     /// Look at a model, or write it for other programs
     Model(model::ModelArgs),
-    /// Bring a data set from the Hugging Face Hub, or put one there
+    /// Make a data set of MIDI files; bring one from the Hugging Face Hub, or put one there
     Dataset(dataset::DatasetArgs),
 }

@@ -10,11 +10,11 @@
 //! - [`limits`]: what an answer is held to, as it is typed.
 //! - [`mod@bench`]: `bench decode`, how fast this machine answers.
 //! - [`model`]: `model info`, `model convert`, `model quantize`, `model pull`, `model push`.
-//! - [`dataset`]: `dataset pull`, `dataset push`.
+//! - [`dataset`]: `dataset build`, `dataset pull`, `dataset push`.
 //! - [`hub`]: how these talk to the Hugging Face Hub.
 //! - [`device`]: what a model runs on, as it is typed.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
-//! - [`bars`], [`encodings`], [`files`], [`progress`], [`interrupt`]: what they share.
+//! - [`bars`], [`encodings`], [`files`], [`manifest`], [`progress`], [`interrupt`]: what they share.
 #![forbid(unsafe_code)]
 
 pub mod bars;
@@ -29,6 +29,7 @@ pub mod generate;
 pub mod hub;
 pub mod interrupt;
 pub mod limits;
+pub mod manifest;
 pub mod model;
 pub mod ngram;
 pub mod progress;

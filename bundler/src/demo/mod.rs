@@ -1,7 +1,6 @@
 //! `cargo demo`: a MIDI phrase goes into the built `.clap` in a host with a rolling
 //! transport; the answers come out as `continuation.mid` and `continuation.png`.
 
-mod paint;
 mod phrase;
 mod report;
 mod roll;

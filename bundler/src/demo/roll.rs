@@ -1,10 +1,10 @@
 //! The piano roll: a lane a take, each with the phrase it answers before it.
 
-use super::paint::{Align, Canvas, Ink};
 use super::phrase::Phrase;
 use super::session::Session;
 use anyhow::Result;
 use continuo_codec::{Note, Score};
+use continuo_paint::{Align, Canvas, Ink};
 use continuo_tests::timeline::Timeline;
 
 const WIDTH: f32 = 1600.0;

@@ -3,14 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context as _;
 use continuo_codec::Encoding;
 use continuo_model::train::Trainer;
-use serde::Deserialize;
 
-use crate::files;
+use crate::manifest::Manifest;
 use crate::ngram::NGram;
 use crate::train::checkpoints::State;
 use crate::train::corpus::{Corpus, Piece};
@@ -77,37 +75,6 @@ pub fn count_notes<'a>(encoding: &dyn Encoding, pieces: impl Iterator<Item = &'a
     pieces.map(|p| encoding.decode(&p.ids).map_or(p.notes, |score| score.notes.len())).sum()
 }
 
-/// A line of a manifest; what else it says is passed over.
-#[derive(Debug, Deserialize)]
-struct ManifestLine {
-    file: PathBuf,
-    license: String,
-    #[serde(default)]
-    source: String,
-}
-
-/// Licence and origin by file.
-type Manifest = BTreeMap<PathBuf, ManifestLine>;
-
-fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let text =
-        String::from_utf8(files::read(path)?).with_context(|| format!("{} is not UTF-8", path.display()))?;
-    let mut manifest = Manifest::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let line: ManifestLine = serde_json::from_str(line).with_context(|| {
-            format!("line {} of {} is not {{\"file\", \"license\", \"source\"}}", number + 1, path.display())
-        })?;
-        manifest.insert(same_name(&folder.join(&line.file)), line);
-    }
-    Ok(manifest)
-}
-
-/// One name for a file, however it is reached.
-fn same_name(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
-}
-
 /// What one source brings.
 #[derive(Default)]
 struct Part {
@@ -120,7 +87,7 @@ struct Part {
 fn parts(corpus: &Corpus, manifest: &Manifest) -> BTreeMap<(String, String), Part> {
     let mut parts: BTreeMap<(String, String), Part> = BTreeMap::new();
     for piece in &corpus.pieces {
-        let known = manifest.get(&same_name(&piece.file));
+        let known = manifest.get(&piece.file);
         let licence = known.map_or("not stated", |line| line.license.as_str());
         let part = parts.entry((piece.source.clone(), licence.to_owned())).or_default();
         part.files += 1;
@@ -136,7 +103,7 @@ fn parts(corpus: &Corpus, manifest: &Manifest) -> BTreeMap<(String, String), Par
 /// # Errors
 /// What is wrong with it, and in which line.
 pub fn check(manifest: Option<&Path>) -> anyhow::Result<()> {
-    manifest.map(read_manifest).transpose().map(drop)
+    manifest.map(Manifest::read).transpose().map(drop)
 }
 
 /// The model card.
@@ -144,7 +111,7 @@ pub fn check(manifest: Option<&Path>) -> anyhow::Result<()> {
 /// # Errors
 /// If the manifest cannot be read.
 pub fn write(state: &State, corpus: &Corpus, compared: &Comparison) -> anyhow::Result<String> {
-    let manifest = state.settings.manifest.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
+    let manifest = state.settings.manifest.as_deref().map(Manifest::read).transpose()?.unwrap_or_default();
     let settings = &state.settings;
     let mut card = String::new();
     writeln!(

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod convert;
+mod dataset;
 mod generate;
 mod hub;
 mod model;

@@ -1,4 +1,19 @@
 //! `continuo dataset`: data sets of music.
+//!
+//! - [`build`]: from MIDI files to a data set.
+//! - [`input`]: folders and archives; [`survey`]: the first look at each file.
+//! - [`similar`], [`plan`]: which files are the same, and which part each is in.
+//! - [`rows`], [`table`]: what a file becomes, and how that is stored.
+//! - [`card`]: what a stranger is told of the data set.
+
+pub mod build;
+pub mod card;
+pub mod input;
+pub mod plan;
+pub mod rows;
+pub mod similar;
+pub mod survey;
+pub mod table;
 
 use clap::{Args, Subcommand};
 use continuo_hub::Kind;
@@ -16,6 +31,8 @@ pub struct DatasetArgs {
 /// The subcommands of `continuo dataset`.
 #[derive(Debug, Subcommand)]
 pub enum DatasetCommand {
+    /// Make a data set of MIDI files
+    Build(Box<build::BuildArgs>),
     /// Bring a data set from the Hugging Face Hub
     #[command(after_help = PULL_EXAMPLES)]
     Pull(hub::PullArgs),
@@ -40,6 +57,7 @@ const PUSH_EXAMPLES: &str = "EXAMPLES:\n  \
 /// One sentence with the remedy.
 pub fn run(args: &DatasetArgs) -> anyhow::Result<Outcome> {
     match &args.command {
+        DatasetCommand::Build(args) => build::run(args),
         DatasetCommand::Pull(args) => hub::pull(Kind::Dataset, args),
         DatasetCommand::Push(args) => hub::push(Kind::Dataset, args),
     }

@@ -1,5 +1,6 @@
 //! A canvas: rectangles, lines and text on a pixmap. Pure Rust, and the same bytes
 //! on every run.
+#![forbid(unsafe_code)]
 
 use anyhow::{Context, Result};
 use skrifa::instance::{LocationRef, Size};
@@ -9,7 +10,7 @@ use tiny_skia::{Color, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Transfo
 
 /// Red, green, blue, and how opaque.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Ink(pub(crate) [u8; 3], pub(crate) f32);
+pub struct Ink(pub [u8; 3], pub f32);
 
 impl Ink {
     fn paint(self) -> Paint<'static> {
@@ -24,7 +25,7 @@ impl Ink {
 
 /// Where a text stands to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
     /// To its right.
     Left,
     /// To its left.
@@ -32,14 +33,17 @@ pub(crate) enum Align {
 }
 
 /// A canvas with a font.
-pub(crate) struct Canvas {
+pub struct Canvas {
     pixmap: Pixmap,
     font: FontRef<'static>,
 }
 
 impl Canvas {
-    /// An empty canvas of one colour.
-    pub(crate) fn new(width: u32, height: u32, background: [u8; 3]) -> Result<Self> {
+    /// An empty canvas of one colour, in points.
+    ///
+    /// # Errors
+    /// Where it has no size.
+    pub fn new(width: u32, height: u32, background: [u8; 3]) -> Result<Self> {
         let mut pixmap = Pixmap::new(width, height).context("the picture has no size")?;
         let [red, green, blue] = background;
         pixmap.fill(Color::from_rgba8(red, green, blue, 255));
@@ -48,14 +52,14 @@ impl Canvas {
     }
 
     /// A filled rectangle; one without area is left out.
-    pub(crate) fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
+    pub fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
         if let Some(rect) = Rect::from_xywh(x, y, width, height) {
             self.pixmap.fill_rect(rect, &ink.paint(), Transform::identity(), None);
         }
     }
 
     /// A filled rectangle with round corners.
-    pub(crate) fn rounded(&mut self, x: f32, y: f32, width: f32, height: f32, radius: f32, ink: Ink) {
+    pub fn rounded(&mut self, x: f32, y: f32, width: f32, height: f32, radius: f32, ink: Ink) {
         let radius = radius.min(width / 2.0).min(height / 2.0);
         let (right, bottom) = (x + width, y + height);
         let mut path = PathBuilder::new();
@@ -73,7 +77,7 @@ impl Canvas {
     }
 
     /// A line of text, its baseline at `y`; tells how wide it is.
-    pub(crate) fn text(&mut self, text: &str, x: f32, y: f32, size: f32, align: Align, ink: Ink) -> f32 {
+    pub fn text(&mut self, text: &str, x: f32, y: f32, size: f32, align: Align, ink: Ink) -> f32 {
         let width = self.width(text, size);
         let mut x = match align {
             Align::Left => x,
@@ -96,7 +100,8 @@ impl Canvas {
     }
 
     /// The width of a line of text.
-    pub(crate) fn width(&self, text: &str, size: f32) -> f32 {
+    #[must_use]
+    pub fn width(&self, text: &str, size: f32) -> f32 {
         let characters = self.font.charmap();
         let metrics = self.font.glyph_metrics(Size::new(size), LocationRef::default());
         let advance = |character| metrics.advance_width(characters.map(character).unwrap_or_default());
@@ -104,7 +109,10 @@ impl Canvas {
     }
 
     /// The picture as a PNG file.
-    pub(crate) fn png(&self) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    pub fn png(&self) -> Result<Vec<u8>> {
         self.pixmap.encode_png().context("the picture cannot be written")
     }
 
