@@ -39,7 +39,7 @@ pub enum Command {
     Eval(train::eval::EvalArgs),
     /// Let a model answer a phrase
     Generate(generate::GenerateArgs),
-    /// Measure how fast this machine answers
+    /// Measure how fast this machine answers and learns
     Bench(bench::BenchArgs),
     /// Look at a model, or write it for other programs
     Model(model::ModelArgs),

@@ -8,7 +8,7 @@
 //! - [`train`]: `train` and `eval`; data, loop, checkpoints, model card.
 //! - [`generate`]: `generate`, a phrase in and takes out.
 //! - [`limits`]: what an answer is held to, as it is typed.
-//! - [`mod@bench`]: `bench decode`, how fast this machine answers.
+//! - [`mod@bench`]: `bench decode` and `bench train`, how fast this machine answers and learns.
 //! - [`model`]: `model info`, `model convert`, `model quantize`, `model pull`, `model push`.
 //! - [`dataset`]: `dataset build`, `dataset pull`, `dataset push`.
 //! - [`hub`]: how these talk to the Hugging Face Hub.

@@ -17,7 +17,7 @@ use crate::files::fnv1a;
 /// Steps in a shingle of pitched notes.
 pub const PITCHED: usize = 8;
 /// Strokes in a shingle of drums.
-pub const DRUMS: usize = 16;
+pub const DRUMS: usize = 8;
 /// Minimal hashes of a file. The share they tell is off by 0.04 at most, mostly.
 pub const HASHES: usize = 128;
 /// Hashes that two files must have in common in one place to be compared.

@@ -1,11 +1,11 @@
-//! `continuo bench`: how fast this machine reads and answers.
+//! `continuo bench decode`: how fast this machine reads and answers.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use continuo_codec::{EncodingError, Event, IdSet, Stream};
 use continuo_engine::{DeviceChoice, source};
 use continuo_model::cpu::{Cpu, Precision};
@@ -16,29 +16,14 @@ use crate::Outcome;
 use crate::device::{DeviceArgs, DeviceName};
 use crate::encodings::EncodingName;
 
-/// What `continuo bench` can be told.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// What to measure.
-    #[command(subcommand)]
-    pub command: BenchCommand,
-}
+pub(super) const ABOUT: &str = "Measure how fast a model reads a prompt and goes on from it.\n\n\
+    What is read is no music, and what comes is thrown away: only the time counts, the best of three. With --encoding \
+    each id is one that the encoding allows, and only these are considered, as in `continuo generate`. Music takes 3 ids a \
+    note in most encodings, 13 in text; a note every eighth at 120 beats a minute are 4 notes a second.";
 
-/// The subcommands of `continuo bench`.
-#[derive(Debug, Subcommand)]
-pub enum BenchCommand {
-    /// Measure how fast a model reads a prompt and goes on from it
-    #[command(
-        long_about = "Measure how fast a model reads a prompt and goes on from it.\n\n\
-            What is read is no music, and what comes is thrown away: only the time counts, the best of three. With --encoding each id is \
-            one that the encoding allows, and only these are considered, as in `continuo generate`. Music takes 3 ids \
-            a note in most encodings, 13 in text; a note every eighth at 120 beats a minute are 4 notes a second.",
-        after_help = "EXAMPLES:\n  \
-            continuo bench decode --model model/\n  \
-            continuo bench decode --model gpt2/ --encoding text --takes 4 --json"
-    )]
-    Decode(DecodeArgs),
-}
+pub(super) const EXAMPLES: &str = "EXAMPLES:\n  \
+    continuo bench decode --model model/\n  \
+    continuo bench decode --model gpt2/ --encoding text --takes 4 --json";
 
 /// What `continuo bench decode` can be told.
 #[derive(Debug, Args)]
@@ -93,12 +78,11 @@ impl From<PrecisionName> for Precision {
     }
 }
 
-/// Runs `continuo bench`.
+/// Runs `continuo bench decode`.
 ///
 /// # Errors
 /// One sentence that names the file or option and the remedy.
-pub fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
-    let BenchCommand::Decode(args) = &args.command;
+pub fn run(args: &DecodeArgs) -> anyhow::Result<Outcome> {
     let begin = Instant::now();
     let path = source::find(&args.model)?;
     let model = open(args, &path)?;
@@ -299,7 +283,7 @@ fn tell(args: &DecodeArgs, model: &Decoder, loading: Duration, prompt: usize, ti
     let prefill = (prompt - 1) as f64 / times.prefill.as_secs_f64();
     let decoded = f64::from(args.tokens - 1) * f64::from(args.takes);
     let decode = decoded / times.rest.as_secs_f64();
-    let peak = peak_memory();
+    let peak = super::peak_memory();
     if args.json {
         let figures = json!({
             "device": model.device(),
@@ -331,12 +315,4 @@ fn tell(args: &DecodeArgs, model: &Decoder, loading: Duration, prompt: usize, ti
         said += &format!("memory            {:8.1} MB at most\n", peak as f64 / 1e6);
     }
     crate::print(&said);
-}
-
-/// The most memory this program has had so far, in bytes; where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
