@@ -67,6 +67,18 @@ local function automate(session, beat)
   lane_state(session, ARDOUR.AutoState.Play)
 end
 
+-- Sets the plugin's parameters and automation, and keeps the session.
+local function keep(session, it)
+  set(session, it.parameters)
+  if it.press then automate(session, it.press) end
+  -- The plugin's parameters arrive with a block.
+  ARDOUR.LuaAPI.usleep(300000)
+  assert(session:save_state("", false, false, false, false, false) == 0)
+  close_session()
+  print("done")
+  quit()
+end
+
 -- A session with one track, the plugin on it and Ardour's own instrument behind it.
 function play(it)
   engine()
@@ -85,13 +97,7 @@ function play(it)
   }) do
     assert(not plugin:isnil() and source:add_processor_by_index(plugin, place - 1, nil, true) == 0)
   end
-  set(session, it.parameters)
-  if it.press then automate(session, it.press) end
-  ARDOUR.LuaAPI.usleep(300000)
-  assert(session:save_state("", false, false, false, false, false) == 0)
-  close_session()
-  print("done")
-  quit()
+  keep(session, it)
 end
 
 -- A session with a track SRC that the plugin is on, and a track DST that hears it.
@@ -106,14 +112,7 @@ function compose(it)
   source:output():disconnect_all(nil)
   target:input():disconnect_all(nil)
   assert(source:output():midi(0):connect(target:input():midi(0):name()) == 0)
-  set(session, it.parameters)
-  if it.press then automate(session, it.press) end
-  -- The plugin's parameters arrive with a block.
-  ARDOUR.LuaAPI.usleep(300000)
-  assert(session:save_state("", false, false, false, false, false) == 0)
-  close_session()
-  print("done")
-  quit()
+  keep(session, it)
 end
 
 local function open(it)
