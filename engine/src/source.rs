@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use continuo_codec::beat::{self, Beat};
 use continuo_codec::{Anticipation, Encoding, MidiLike, Text};
+use continuo_hub::Kind;
 use continuo_hub::places::{self, Located};
 use continuo_model::export::gguf::{ENCODING_KEY, ENCODING_VERSION_KEY};
 use continuo_model::{Config, Decoder, Gpu, ModelFiles, Network as _};
@@ -74,7 +75,7 @@ const SPELLING: &[u8] = include_bytes!("../../assets/model/continuo.json");
 /// # Errors
 /// [`EngineError::NotPulled`] if it can only be such a name, and was not pulled.
 pub fn find(written: &Path) -> Result<PathBuf, EngineError> {
-    match places::locate(written, places::home().ok().as_deref()) {
+    match places::locate(Kind::Model, written, places::home().ok().as_deref()) {
         Located::Path(path) => Ok(path),
         Located::Hub(name) => Err(EngineError::NotPulled(name.to_string())),
     }

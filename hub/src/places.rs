@@ -42,7 +42,7 @@ pub fn folder(home: &Path, kind: Kind, name: &RepoName) -> PathBuf {
     home.join(shelf).join(name.owner()).join(last)
 }
 
-/// What a model that was named turns out to be.
+/// What a model or a data set that was named turns out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Located {
     /// It is there, or what was named can only be a path.
@@ -51,15 +51,15 @@ pub enum Located {
     Hub(RepoName),
 }
 
-/// Finds a model by what a user wrote: a path, or a name on the hub. What exists as a path
-/// is meant as one.
+/// Finds a model or a data set by what a user wrote: a path, or a name on the hub. What
+/// exists as a path is meant as one.
 #[must_use]
-pub fn locate(written: &Path, home: Option<&Path>) -> Located {
+pub fn locate(kind: Kind, written: &Path, home: Option<&Path>) -> Located {
     let name = written.to_str().and_then(|written| written.parse::<RepoName>().ok());
     let (false, Some(name), Some(home)) = (written.exists(), name, home) else {
         return Located::Path(written.to_owned());
     };
-    let pulled = folder(home, Kind::Model, &name);
+    let pulled = folder(home, kind, &name);
     if pulled.is_dir() { Located::Path(pulled) } else { Located::Hub(name) }
 }
 
@@ -72,9 +72,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let there = home.path().join("there");
         std::fs::create_dir(&there).unwrap();
-        assert_eq!(locate(&there, Some(home.path())), Located::Path(there.clone()));
+        assert_eq!(locate(Kind::Model, &there, Some(home.path())), Located::Path(there.clone()));
         let nowhere = Path::new("/not/there");
-        assert_eq!(locate(nowhere, Some(home.path())), Located::Path(nowhere.to_owned()));
+        assert_eq!(locate(Kind::Model, nowhere, Some(home.path())), Located::Path(nowhere.to_owned()));
     }
 
     #[test]
@@ -83,10 +83,10 @@ mod tests {
         for written in ["owner/model-of-nobody", "owner/model-of-nobody@v1"] {
             let name: RepoName = written.parse().unwrap();
             let written = Path::new(written);
-            assert_eq!(locate(written, Some(home.path())), Located::Hub(name.clone()));
+            assert_eq!(locate(Kind::Model, written, Some(home.path())), Located::Hub(name.clone()));
             let pulled = folder(home.path(), Kind::Model, &name);
             std::fs::create_dir_all(&pulled).unwrap();
-            assert_eq!(locate(written, Some(home.path())), Located::Path(pulled));
+            assert_eq!(locate(Kind::Model, written, Some(home.path())), Located::Path(pulled));
         }
         assert!(home.path().join("models/owner/model-of-nobody@v1").is_dir());
     }

@@ -171,7 +171,7 @@ impl Window {
 
     /// What a model's path or name means on this machine.
     fn locate(&self, model: &str) -> Located {
-        places::locate(Path::new(model), self.home.as_deref())
+        places::locate(Kind::Model, Path::new(model), self.home.as_deref())
     }
 
     /// The model of this project that is on the hub only.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use continuo_engine::worker::Source;
+use continuo_hub::Kind;
 use continuo_hub::places::{self, Located};
 
 /// How often a model is looked for that is on the hub only: it may be pulled at any time, by
@@ -42,7 +43,7 @@ impl Wanted {
         let is_old =
             |found: &(Located, Instant)| matches!(found.0, Located::Hub(_)) && found.1.elapsed() >= self.look;
         if self.found.as_ref().is_none_or(is_old) {
-            self.found = Some((places::locate(&named, self.home.as_deref()), Instant::now()));
+            self.found = Some((places::locate(Kind::Model, &named, self.home.as_deref()), Instant::now()));
         }
         match &self.found {
             Some((Located::Path(path), _)) => Source::Folder(path.clone()),
@@ -53,7 +54,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use continuo_hub::{Kind, RepoName};
+    use continuo_hub::RepoName;
 
     use super::*;
 

@@ -88,7 +88,8 @@ fn parts(corpus: &Corpus, manifest: &Manifest) -> BTreeMap<(String, String), Par
     let mut parts: BTreeMap<(String, String), Part> = BTreeMap::new();
     for piece in &corpus.pieces {
         let known = manifest.get(&piece.file);
-        let licence = known.map_or("not stated", |line| line.license.as_str());
+        let told = known.map(|line| &line.license).or(piece.license.as_ref());
+        let licence = told.map_or("not stated", String::as_str);
         let part = parts.entry((piece.source.clone(), licence.to_owned())).or_default();
         part.files += 1;
         part.notes += piece.notes;

@@ -22,6 +22,8 @@ pub struct Piece {
     pub file: PathBuf,
     /// The folder it was found in, as a person would name it.
     pub source: String,
+    /// Its licence, where the data set it was in tells it.
+    pub license: Option<String>,
     /// How many notes it has.
     pub notes: usize,
     /// Its spelling.
@@ -32,6 +34,20 @@ pub struct Piece {
     shingles: Vec<u64>,
     /// Equal for pieces that differ only in key, loudness or note lengths.
     fingerprint: u64,
+}
+
+impl Piece {
+    /// A row of a data set, where it was looked for duplicates already.
+    #[must_use]
+    pub fn stored(
+        file: PathBuf,
+        source: String,
+        license: Option<String>,
+        notes: usize,
+        ids: Vec<u32>,
+    ) -> Self {
+        Self { file, source, license, notes, ids, held_out: false, shingles: Vec::new(), fingerprint: 0 }
+    }
 }
 
 /// A file that could not be read, and why.
@@ -150,6 +166,7 @@ fn read_file(folder: &Path, file: &Path, encoding: &dyn Encoding) -> Reading {
         Ok(ids) => Reading::Piece(Piece {
             file: file.to_path_buf(),
             source: source(folder, file),
+            license: None,
             notes: score.notes.len(),
             ids,
             held_out: false,

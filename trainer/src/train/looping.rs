@@ -21,6 +21,7 @@ use crate::train::corpus::{self, Corpus};
 use crate::train::measure;
 use crate::train::settings::{Budget, Settings};
 use crate::train::start;
+use crate::train::stored;
 
 /// Ids measured on during training: a few seconds' work, a hundredth of a nat exact.
 const SAMPLE: usize = 32_768;
@@ -89,7 +90,11 @@ impl<'a> Run<'a> {
         // A manifest that cannot be read is told now rather than after the training.
         card::check(settings.manifest.as_deref())?;
         let encoding = settings.encoding.encoding();
-        let corpus = corpus::read(&settings.folders, encoding.as_ref(), settings.held_out)?;
+        let corpus = if settings.data.is_empty() {
+            corpus::read(&settings.folders, encoding.as_ref(), settings.held_out)?
+        } else {
+            stored::read(&settings.data, settings.encoding, settings.held_out)?
+        };
         let chunks = |held_out: bool| -> Vec<Vec<u32>> {
             corpus.part(held_out).flat_map(|p| cut(settings.encoding, &p.ids, settings.context + 1)).collect()
         };

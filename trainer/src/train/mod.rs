@@ -1,7 +1,7 @@
 //! `continuo train` and `continuo eval`.
 //!
 //! - [`settings`]: what was typed becomes what a run needs.
-//! - [`corpus`], [`split`]: folders of MIDI files become pieces.
+//! - [`corpus`], [`split`]: folders of MIDI files become pieces; [`stored`]: so do data sets.
 //! - [`batches`]: pieces become batches.
 //! - [`start`], [`looping`]: what comes before the first step, and the loop itself.
 //! - [`checkpoints`]: what is kept on disk, and how a run is resumed.
@@ -18,6 +18,7 @@ pub mod measure;
 pub mod settings;
 pub mod split;
 pub mod start;
+pub mod stored;
 
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ use crate::train::settings::{Budget, Size};
 /// What `continuo train` can be told.
 #[derive(Debug, Default, Args)]
 #[command(
-    long_about = "Train a model on folders of MIDI files.\n\n\
+    long_about = "Train a model on folders of MIDI files, or on data sets that `continuo dataset build` made.\n\n\
         The files are read, spelled in token ids, cut into chunks of the context's length and learned from: whole \
         pieces, not only their beginnings. One work in twenty is held out to measure on, decided by its file name; \
         held-out pieces that training has too are found by their content and given to training. Every epoch the \
@@ -41,6 +42,7 @@ use crate::train::settings::{Budget, Size};
     after_help = "EXAMPLES:\n  \
         An hour on this machine:\n    continuo train music/ --out model/ --minutes 60\n  \
         A first try in a minute:\n    continuo train music/ --out try/ --size nano --context 128 --steps 100\n  \
+        On a data set:\n    continuo train --data data/ --out model/\n  \
         Go on after Ctrl-C:\n    continuo train --resume --out model/\n  \
         Fine-tune a model on your own pieces:\n    continuo train mine/ --base model/ --out my-model/ --epochs 5\n  \
         Then play with it:\n    continuo generate phrase.mid -o answer.mid --model model/"
@@ -49,6 +51,9 @@ pub struct TrainArgs {
     /// Folders of MIDI files (.mid, .midi), searched with their subfolders
     #[arg(value_name = "MIDI_FOLDER")]
     pub folders: Vec<PathBuf>,
+    /// Data sets to learn from in place of folders: their folders, or names on the hub that were pulled
+    #[arg(long, value_name = "DIR", conflicts_with = "folders")]
+    pub data: Vec<PathBuf>,
     /// Where the model, its checkpoints and metrics go
     #[arg(long, value_name = "DIR", required = true)]
     pub out: PathBuf,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
 use crate::train::TrainArgs;
-use crate::train::eval;
+use crate::train::{eval, stored};
 
 /// Layers, heads and width by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,6 +51,18 @@ pub struct Shape {
     pub width: usize,
 }
 
+/// The encoding that is asked for, that of the data sets, and that of the base model: one,
+/// and `beat` where nobody says anything.
+fn agreed([asked, data, base]: [Option<EncodingName>; 3]) -> anyhow::Result<EncodingName> {
+    let told = [(asked, "--encoding asks for"), (data, "--data is in"), (base, "--base is in")];
+    let mut told = told.into_iter().filter_map(|(encoding, who)| Some((encoding?, who)));
+    let Some((first, who)) = told.next() else { return Ok(EncodingName::Beat) };
+    if let Some((other, another)) = told.find(|(encoding, _)| *encoding != first) {
+        bail!("{who} the encoding {}, but {another} {}; they must be one", first.as_str(), other.as_str());
+    }
+    Ok(first)
+}
+
 /// What a base model decides.
 struct Base {
     encoding: EncodingName,
@@ -86,6 +98,9 @@ pub enum Budget {
 pub struct Settings {
     /// The folders the music is in.
     pub folders: Vec<PathBuf>,
+    /// The data sets it is in instead.
+    #[serde(default)]
+    pub data: Vec<PathBuf>,
     /// Licence and source of each file.
     pub manifest: Option<PathBuf>,
     /// How music is spelled.
@@ -126,16 +141,21 @@ impl Settings {
     /// # Errors
     /// Names the option that is out of range, and the range.
     pub fn new(args: &TrainArgs) -> anyhow::Result<Self> {
-        if args.folders.is_empty() {
-            bail!("name at least one folder of MIDI files, for example: continuo train music/ --out model/");
+        if args.folders.is_empty() && args.data.is_empty() {
+            bail!(
+                "name at least one folder of MIDI files or a data set, for example: continuo train music/ --out model/"
+            );
         }
+        let data = args.data.iter().map(|data| stored::find(data)).collect::<anyhow::Result<Vec<_>>>()?;
+        let told = stored::encoding(&data)?;
         let base_path = args.base.as_deref().map(source::find).transpose()?;
         let base = base_path.as_deref().map(Base::open).transpose()?;
         let named = base.as_ref().map_or_else(|| args.size.unwrap_or(Size::Small).shape(), |b| b.shape);
         let settings = Self {
             folders: args.folders.clone(),
+            data,
             manifest: args.manifest.clone(),
-            encoding: args.encoding.unwrap_or(base.as_ref().map_or(EncodingName::Beat, |b| b.encoding)),
+            encoding: agreed([args.encoding, told, base.as_ref().map(|base| base.encoding)])?,
             shape: Shape {
                 layers: args.layers.unwrap_or(named.layers),
                 heads: args.heads.unwrap_or(named.heads),
@@ -198,6 +218,9 @@ impl Settings {
         }
         if !args.folders.is_empty() {
             asked.folders.clone_from(&args.folders);
+        }
+        if !args.data.is_empty() {
+            asked.data = args.data.iter().map(|data| stored::find(data)).collect::<anyhow::Result<_>>()?;
         }
         asked.manifest = args.manifest.clone().or(asked.manifest);
         asked.eval_every = args.eval_every.unwrap_or(self.eval_every);

@@ -13,7 +13,8 @@ fn learning_is_measured_and_the_model_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let weights = || std::fs::read(Path::new(&tiny()).join("model.safetensors")).unwrap();
     let before = weights();
-    let arguments = ["bench", "train", "--model", &tiny(), "--batch", "2", "--context", "16", "--threads", "2"];
+    let arguments =
+        ["bench", "train", "--model", &tiny(), "--batch", "2", "--context", "16", "--threads", "2"];
     let said = check(folder.path(), &[&arguments[..], &["--json"]].concat(), 0);
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert!(said["tokens_per_second"].as_f64().unwrap() > 0.0, "{said}");

@@ -68,6 +68,7 @@ fn rows_are_the_music_of_the_files() {
     assert!(said.contains("rows of") && said.contains("to train on"), "{said}");
     let expected = [
         "README.md",
+        "continuo.json",
         "data/test-00000-of-00001.parquet",
         "data/train-00000-of-00001.parquet",
         "dropped.jsonl",
@@ -271,4 +272,71 @@ fn a_build_that_is_killed_goes_on_and_gives_the_same_bytes() {
     let said = check(root, &["dataset", "build", "music", "--out", "killed"], 0);
     assert!(said.contains("going on with the build"), "{said}");
     assert_eq!(contents(&root.join("killed")), contents(&root.join("whole")));
+}
+
+/// Options of a run that is over in seconds.
+const TRY: [&str; 9] = ["--size", "nano", "--context", "64", "--batch", "2", "--steps", "3", "--out"];
+
+#[test]
+fn a_model_learns_from_a_data_set_and_answers() {
+    let folder = music(30);
+    let root = folder.path();
+    check(root, &["dataset", "build", "music", "--out", "data", "--license", "CC0-1.0", "--test", "0.3"], 0);
+    let said = check(root, &[&["train", "--data", "data"], &TRY[..], &["model"]].concat(), 0);
+    assert!(said.contains("the model is in model"), "{said}");
+    let card = fs::read_to_string(root.join("model/README.md")).unwrap();
+    assert!(card.contains("| music | CC0-1.0 | 30 |"), "{card}");
+    assert!(!card.contains("nothing was held out"), "{card}");
+    fs::copy(root.join("music/0/tune0.mid"), root.join("phrase.mid")).unwrap();
+    let answer = ["generate", "phrase.mid", "-o", "answer.mid", "--model", "model", "--bars", "1"];
+    check(root, &answer, 0);
+    midi::read(&fs::read(root.join("answer.mid")).unwrap()).unwrap();
+}
+
+#[test]
+fn a_data_set_as_midi_gen_ai_published_them_is_learned_from() {
+    let folder = music(12);
+    let root = folder.path();
+    check(
+        root,
+        &["dataset", "build", "music", "--out", "seed", "--encoding", "text", "--layout", "files"],
+        0,
+    );
+    fs::remove_file(root.join("seed/continuo.json")).unwrap();
+    check(root, &[&["train", "--data", "seed"], &TRY[..], &["model"]].concat(), 0);
+    let info = check(root, &["model", "info", "model"], 0);
+    assert!(info.contains("text encoding"), "{info}");
+}
+
+#[test]
+fn data_sets_that_do_not_fit_are_one_sentence() {
+    let folder = music(12);
+    let root = folder.path();
+    check(root, &["dataset", "build", "music", "--out", "beats"], 0);
+    check(
+        root,
+        &["dataset", "build", "music", "--out", "texts", "--encoding", "text", "--columns", "ids"],
+        0,
+    );
+    fs::create_dir(root.join("none")).unwrap();
+    let run = |arguments: &[&str]| {
+        let said = check(root, &[&["train"], arguments, &TRY[..], &["model"]].concat(), 1);
+        let errors = said.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(errors, 1, "{said}");
+        assert!(!root.join("model/model.safetensors").exists());
+        said
+    };
+    let said = run(&["--data", "beats", "--data", "texts"]);
+    assert!(said.contains("beats is in the encoding beat, but texts in text"), "{said}");
+    let said = run(&["--data", "beats", "--encoding", "text"]);
+    assert!(said.contains("--encoding asks for the encoding text, but --data is in beat"), "{said}");
+    assert!(run(&["--data", "none"]).contains("has no Parquet file"));
+    assert!(run(&["--data", "nowhere"]).contains("is no folder"));
+    assert!(run(&["--data", "me/nothing"]).contains("continuo dataset pull me/nothing"));
+    fs::copy(
+        root.join("texts/data/train-00000-of-00001.parquet"),
+        root.join("beats/data/train-00000-of-00001.parquet"),
+    )
+    .unwrap();
+    assert!(run(&["--data", "beats"]).contains("is it another encoding's?"));
 }
