@@ -100,6 +100,45 @@ fn clipped_and_decayed_steps_equal_pytorchs() {
     check_steps("odd");
 }
 
+/// Step `step` of the long run that PyTorch made too: each id follows from the one before,
+/// but for one in eleven.
+fn long_batch(step: u32) -> Batch {
+    let (sequences, context) = (4, 16);
+    let (mut ids, mut targets) = (Vec::new(), Vec::new());
+    for row in 0..sequences {
+        let mut id = (step * 5 + row * 13) % 37;
+        for place in 0..context {
+            ids.push(id);
+            let odd = u32::from((step * 31 + row * 17 + place * 7) % 11 == 0);
+            id = (3 * id + 7 + odd) % 37;
+            targets.push(id);
+        }
+    }
+    Batch { ids, targets, batch: 4, context: 16 }
+}
+
+/// `curve.json` was made by PyTorch 2.15 and transformers in f32: the same weights, batches,
+/// AdamW, decay, clipping and schedule.
+#[test]
+fn the_losses_of_300_steps_are_within_a_hundredth_of_pytorchs() {
+    let text = fs::read(fixture("plain").join("curve.json")).unwrap();
+    let theirs: Vec<f64> = serde_json::from_slice(&text).unwrap();
+    assert_eq!(theirs.len(), 300);
+    let settings = TrainConfig {
+        batch: 4,
+        context: 16,
+        steps: 300,
+        learning_rate: 3e-3,
+        warmup_steps: 20,
+        ..TrainConfig::default()
+    };
+    let mut trainer = Trainer::from_model(&fixture("plain"), settings).unwrap();
+    for (step, theirs) in (0_u32..).zip(theirs) {
+        let ours = trainer.step(&long_batch(step)).unwrap().loss;
+        assert!((ours / theirs - 1.0).abs() < 0.01, "step {step}: {ours} {theirs}");
+    }
+}
+
 /// Moves along the gradient change the loss by the gradient's square, dropout
 /// and blocks of queries that are not full included.
 #[test]
