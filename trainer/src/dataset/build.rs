@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use continuo_engine::source::Spelling;
 use serde::{Deserialize, Serialize};
 
 use super::card::{self, Counts, PARTS};
@@ -333,14 +332,14 @@ impl<'a> Build<'a> {
             similar += &format!("{}\n", serde_json::json!({ "a": name(a), "b": name(b), "share": share }));
         }
         files::write(&out.join("similar.jsonl"), similar.as_bytes())?;
-        let spelling = Spelling {
-            encoding: self.settings.making.encoding.as_str().to_owned(),
-            version: self.settings.making.encoding.version(),
-        };
-        files::write(
-            &out.join(SPELLING),
-            format!("{}\n", serde_json::to_string_pretty(&spelling)?).as_bytes(),
-        )?;
+        let encoding = self.settings.making.encoding;
+        let spelling = serde_json::json!({
+            "encoding": encoding.as_str(),
+            "version": encoding.version(),
+            // What models of it need to know, wherever they are trained.
+            "vocab_size": encoding.encoding().vocab_size(),
+        });
+        files::write(&out.join(SPELLING), format!("{spelling:#}\n").as_bytes())?;
         card::write(out, &self.settings.making, plan, &counts)?;
         fs::remove_dir_all(&self.under_way)
             .with_context(|| format!("cannot remove {}", self.under_way.display()))?;

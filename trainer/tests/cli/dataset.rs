@@ -340,3 +340,47 @@ fn data_sets_that_do_not_fit_are_one_sentence() {
     .unwrap();
     assert!(run(&["--data", "beats"]).contains("is it another encoding's?"));
 }
+
+/// The recipe in `recipes/accelerate`, on two processes. `CONTINUO_PYTHON` names a Python that has
+/// torch, transformers, accelerate and datasets; without one nothing is checked, and that is said.
+#[test]
+fn the_recipe_for_accelerate_makes_a_model_that_answers() {
+    let python = std::env::var("CONTINUO_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = ["-c", "import torch, transformers, accelerate, datasets"];
+    let there =
+        Command::new(&python).args(has).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !there {
+        println!(
+            "note: {python} has no torch, transformers, accelerate and datasets, so the recipe was NOT checked"
+        );
+        return;
+    }
+    let folder = music(40);
+    let root = folder.path();
+    check(root, &["dataset", "build", "music", "--out", "data", "--context", "64"], 0);
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/accelerate/train.py");
+    let output = Command::new(&python)
+        .args(["-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu"])
+        .arg(recipe)
+        .args([
+            "--data",
+            "data",
+            "--out",
+            "model",
+            "--size",
+            "nano",
+            "--context",
+            "64",
+            "--steps",
+            "3",
+            "--accumulate",
+            "2",
+        ])
+        .current_dir(root)
+        .env("HF_HOME", root.join("hf"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::copy(root.join("music/0/tune0.mid"), root.join("phrase.mid")).unwrap();
+    check(root, &["generate", "phrase.mid", "-o", "answer.mid", "--model", "model", "--bars", "1"], 0);
+}
