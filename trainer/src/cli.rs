@@ -30,18 +30,23 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Spell MIDI files as text or token ids
+    #[command(long_about = convert::ABOUT_ENCODE)]
     Encode(convert::EncodeArgs),
     /// Turn text or token ids back into MIDI files
+    #[command(long_about = convert::ABOUT_DECODE)]
     Decode(convert::DecodeArgs),
-    /// Train a model on folders of MIDI files
+    /// Train a model on folders of MIDI files, or on data sets
+    #[command(long_about = train::ABOUT)]
     Train(Box<train::TrainArgs>),
     /// Measure a model on folders of MIDI files
+    #[command(long_about = train::eval::ABOUT)]
     Eval(train::eval::EvalArgs),
     /// Let a model answer a phrase
+    #[command(long_about = generate::ABOUT)]
     Generate(generate::GenerateArgs),
     /// Measure how fast this machine answers and learns
     Bench(bench::BenchArgs),
-    /// Look at a model, or write it for other programs
+    /// Look at a model, write it for other programs, pull or push it
     Model(model::ModelArgs),
     /// Make a data set of MIDI files; bring one from the Hugging Face Hub, or put one there
     Dataset(dataset::DatasetArgs),

@@ -55,41 +55,41 @@ pub struct Places {
     pub keep_going: bool,
 }
 
+/// What `--help` tells first.
+pub(crate) const ABOUT_ENCODE: &str = "Spell MIDI files as text or token ids.\n\n\
+    text: MIDI Gen AI's `pitch_start_duration_velocity`, byte for byte as its own data sets; files NAME.txt, no \
+    line break at the end.\n\
+    beat: Continuo's own bars and beats.\n\
+    anticipation: the events of the Anticipatory Music Transformer, id for id as its own code makes them.\n\
+    midilike: MidiTok's MIDILike tokens, id for id as MidiTok 3.1.0 makes them for MIDI Gen AI's later models.\n\
+    These three give files NAME.ids, ids in decimal joined by single spaces, no line break at the end.\n\n\
+    A folder gives a folder of the same names: every file whose name ends in exactly .mid (text), or in .mid or \
+    .midi, in capitals or not (other encodings). Where two names would give one, the second is refused. \
+    What OUT has already is skipped, so an interrupted run can be repeated, and no file in OUT is ever half \
+    written, even if the run is killed; after a power cut, files of the last seconds may be empty and are made \
+    again. Files that cannot be converted are listed at the end, and the exit code is 1.";
+
 /// What `continuo encode` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Spell MIDI files as text or token ids.\n\n\
-        text: MIDI Gen AI's `pitch_start_duration_velocity`, byte for byte as its own data sets; files NAME.txt, no \
-        line break at the end.\n\
-        beat: Continuo's own bars and beats.\n\
-        anticipation: the events of the Anticipatory Music Transformer, id for id as its own code makes them.\n\
-        midilike: MidiTok's MIDILike tokens, id for id as MidiTok 3.1.0 makes them for MIDI Gen AI's later models.\n\
-        These three give files NAME.ids, ids in decimal joined by single spaces, no line break at the end.\n\n\
-        A folder gives a folder of the same names: every file whose name ends in exactly .mid (text), or in .mid or \
-        .midi, in capitals or not (other encodings). Where two names would give one, the second is refused. \
-        What OUT has already is skipped, so an interrupted run can be repeated, and no file in OUT is ever half \
-        written, even if the run is killed; after a power cut, files of the last seconds may be empty and are made \
-        again. Files that cannot be converted are listed at the end, and the exit code is 1.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo encode song.mid song.txt\n  \
         continuo encode music/ texts/ --report refused.jsonl\n  \
-        continuo encode music/ ids/ --encoding beat"
-)]
+        continuo encode music/ ids/ --encoding beat")]
 pub struct EncodeArgs {
     /// Places and work.
     #[command(flatten)]
     pub places: Places,
 }
 
+/// What `--help` tells first.
+pub(crate) const ABOUT_DECODE: &str = "Turn text or token ids back into MIDI files: NAME.txt (text) or NAME.ids (other encodings) becomes NAME.mid.";
+
 /// What `continuo decode` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Turn text or token ids back into MIDI files: NAME.txt (text) or NAME.ids (other encodings) becomes NAME.mid.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo decode song.txt song.mid\n  \
         continuo decode beat.txt beat.mid --instrument drums\n  \
-        continuo decode ids/ music/ --encoding beat"
-)]
+        continuo decode ids/ music/ --encoding beat")]
 pub struct DecodeArgs {
     /// Places and work.
     #[command(flatten)]

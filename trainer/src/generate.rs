@@ -21,23 +21,23 @@ use crate::progress::Progress;
 /// The most bars one answer may have.
 const MOST_BARS: u32 = 256;
 
+/// What `--help` tells first.
+pub(crate) const ABOUT: &str = "Let a model answer a phrase.\n\n\
+    The answer begins at the next bar line after the phrase's last note ends (a note held into the bar by less \
+    than an eighth of a beat does not count) and keeps the phrase's tempo and meter. The file written has the \
+    phrase on a track named Phrase and each answer on a track of its own, named Take 1, Take 2 and so on, all at \
+    the same place: solo one to hear it alone.\n\n\
+    The same phrase, model, seed and options give the same file, byte for byte.";
+
 /// What `continuo generate` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Let a model answer a phrase.\n\n\
-        The answer begins at the next bar line after the phrase's last note ends (a note held into the bar by less \
-        than an eighth of a beat does not count) and keeps the phrase's tempo and meter. The file written has the \
-        phrase on a track named Phrase and each answer on a track of its own, named Take 1, Take 2 and so on, all at \
-        the same place: solo one to hear it alone.\n\n\
-        The same phrase, model, seed and options give the same file, byte for byte.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo generate phrase.mid -o answer.mid\n  \
         continuo generate phrase.mid -o answer.mid --takes 4 --bars 8 --temperature 1.1 --seed 7\n  \
         continuo generate drums.mid -o more.mid --start beat --answer-only\n  \
         continuo generate phrase.mid -o answer.mid --key \"D dorian\" --range C3-C5 --polyphony 1 --grid 4\n  \
         continuo generate phrase.mid -o duet.mid --over --keep-rhythm\n  \
-        continuo generate phrase.mid -o answer.mid --model my-model/"
-)]
+        continuo generate phrase.mid -o answer.mid --model my-model/")]
 pub struct GenerateArgs {
     /// The phrase, a MIDI file
     #[arg(value_name = "PROMPT.mid")]

@@ -32,23 +32,23 @@ const PIECE: usize = 2000;
 /// What is kept while a build is under way, in the data set's folder.
 const UNDER_WAY: &str = ".build";
 
+/// What `--help` tells first.
+pub(crate) const ABOUT: &str = "Make a data set of MIDI files: rows of ids or text in Parquet files, as Hugging Face's datasets, DuckDB \
+    and others read them, in a part to train on and a part to test with.\n\n\
+    Broken, tiny and overlong files are left out, and files whose notes and tempi are those of another. Files that \
+    are nearly the same (in another key or tempo, played otherwise, cut) stay in one part, and so do the movements \
+    of a work; the part is decided by the works' names, so it is the same in every build. What was left out and why \
+    is in dropped.jsonl, what is nearly the same in similar.jsonl, and README.md is the card.\n\n\
+    A build that was interrupted goes on when it is called again. The same files give the same bytes.";
+
 /// What `continuo dataset build` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Make a data set of MIDI files: rows of ids or text in Parquet files, as Hugging Face's datasets, DuckDB \
-        and others read them, in a part to train on and a part to test with.\n\n\
-        Broken, tiny and overlong files are left out, and files whose notes and tempi are those of another. Files that \
-        are nearly the same (in another key or tempo, played otherwise, cut) stay in one part, and so do the movements \
-        of a work; the part is decided by the works' names, so it is the same in every build. What was left out and why \
-        is in dropped.jsonl, what is nearly the same in similar.jsonl, and README.md is the card.\n\n\
-        A build that was interrupted goes on when it is called again. The same files give the same bytes.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo dataset build music/ more.zip --out data/\n  \
         continuo dataset build music/ --out data/ --manifest music/MANIFEST.jsonl\n  \
         continuo dataset build music/ --out seed/ --encoding text --layout files\n  \
         continuo dataset build music/ --out seed/ --encoding text --layout padded --columns ids --context 1024\n  \
-        continuo dataset push owner/name --from data/"
-)]
+        continuo dataset push owner/name --from data/")]
 pub struct BuildArgs {
     /// Folders and archives (zip, tar, tar.gz) of MIDI files
     #[arg(value_name = "MIDI", required = true)]

@@ -32,6 +32,7 @@ pub struct DatasetArgs {
 #[derive(Debug, Subcommand)]
 pub enum DatasetCommand {
     /// Make a data set of MIDI files
+    #[command(long_about = build::ABOUT)]
     Build(Box<build::BuildArgs>),
     /// Bring a data set from the Hugging Face Hub
     #[command(after_help = PULL_EXAMPLES)]

@@ -16,16 +16,16 @@ use crate::train::batches::cut;
 use crate::train::settings::Settings;
 use crate::train::{TrainArgs, card, corpus, measure, start};
 
+/// What `--help` tells first.
+pub(crate) const ABOUT: &str = "Measure how well a model predicts music it has not seen: the mean loss in nats a token, and bits a \
+    note, which compares models of different encodings. With --ngram, an interpolated 5-gram is trained on other \
+    folders and measured on the same ids.";
+
 /// What `continuo eval` can be told.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Measure how well a model predicts music it has not seen: the mean loss in nats a token, and bits a \
-        note, which compares models of different encodings. With --ngram, an interpolated 5-gram is trained on other \
-        folders and measured on the same ids.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         continuo eval model/ unseen-music/\n  \
-        continuo eval model/ unseen-music/ --ngram training-music/ --json"
-)]
+        continuo eval model/ unseen-music/ --ngram training-music/ --json")]
 pub struct EvalArgs {
     /// A model folder, or a model's file (safetensors, PyTorch, GGUF)
     #[arg(value_name = "DIR|FILE")]

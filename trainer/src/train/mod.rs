@@ -28,25 +28,25 @@ use crate::Outcome;
 use crate::encodings::EncodingName;
 use crate::train::settings::{Budget, Size};
 
+/// What `--help` tells first.
+pub(crate) const ABOUT: &str = "Train a model on folders of MIDI files, or on data sets that `continuo dataset build` made.\n\n\
+    The files are read, spelled in token ids, cut into chunks of the context's length and learned from: whole \
+    pieces, not only their beginnings. One work in twenty is held out to measure on, decided by its file name; \
+    held-out pieces that training has too are found by their content and given to training. Every epoch the \
+    music comes in another order, in other keys and at other loudness.\n\n\
+    The model folder --out always holds the best model so far by held-out loss (config.json, \
+    model.safetensors, continuo.json, README.md), beside metrics.jsonl and the last two checkpoints. \
+    Ctrl-C saves and ends; --resume goes on exactly where it stopped.";
+
 /// What `continuo train` can be told.
 #[derive(Debug, Default, Args)]
-#[command(
-    long_about = "Train a model on folders of MIDI files, or on data sets that `continuo dataset build` made.\n\n\
-        The files are read, spelled in token ids, cut into chunks of the context's length and learned from: whole \
-        pieces, not only their beginnings. One work in twenty is held out to measure on, decided by its file name; \
-        held-out pieces that training has too are found by their content and given to training. Every epoch the \
-        music comes in another order, in other keys and at other loudness.\n\n\
-        The model folder --out always holds the best model so far by held-out loss (config.json, \
-        model.safetensors, continuo.json, README.md), beside metrics.jsonl and the last two checkpoints. \
-        Ctrl-C saves and ends; --resume goes on exactly where it stopped.",
-    after_help = "EXAMPLES:\n  \
+#[command(after_help = "EXAMPLES:\n  \
         An hour on this machine:\n    continuo train music/ --out model/ --minutes 60\n  \
         A first try in a minute:\n    continuo train music/ --out try/ --size nano --context 128 --steps 100\n  \
         On a data set:\n    continuo train --data data/ --out model/\n  \
         Go on after Ctrl-C:\n    continuo train --resume --out model/\n  \
         Fine-tune a model on your own pieces:\n    continuo train mine/ --base model/ --out my-model/ --epochs 5\n  \
-        Then play with it:\n    continuo generate phrase.mid -o answer.mid --model model/"
-)]
+        Then play with it:\n    continuo generate phrase.mid -o answer.mid --model model/")]
 pub struct TrainArgs {
     /// Folders of MIDI files (.mid, .midi), searched with their subfolders
     #[arg(value_name = "MIDI_FOLDER")]

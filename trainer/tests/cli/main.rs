@@ -62,6 +62,28 @@ fn write_midi(path: &Path, score: &Score) {
     fs::write(path, midi::write(score)).unwrap();
 }
 
+/// What `--help` told first was lost once: what stood with a command's arguments, and not
+/// with its name, was passed over.
+#[test]
+fn help_tells_what_a_command_does_at_length() {
+    let folder = tempfile::tempdir().unwrap();
+    for (command, part) in [
+        (vec!["encode"], "byte for byte as its own data sets"),
+        (vec!["decode"], "becomes NAME.mid"),
+        (vec!["train"], "--resume goes on exactly where it stopped"),
+        (vec!["eval"], "bits a note"),
+        (vec!["generate"], "give the same file, byte for byte"),
+        (vec!["bench", "decode"], "the best of three"),
+        (vec!["bench", "train"], "That the loss falls"),
+        (vec!["model", "convert"], "GGUF"),
+        (vec!["dataset", "build"], "what is nearly the same in similar.jsonl"),
+    ] {
+        let help = check(folder.path(), &[&command[..], &["--help"]].concat(), 0);
+        let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(part), "{command:?}: no {part:?} in {help}");
+    }
+}
+
 #[test]
 fn help_teaches_with_examples_and_wrong_usage_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
