@@ -267,10 +267,13 @@ fn a_build_that_is_killed_goes_on_and_gives_the_same_bytes() {
         let _ = child.kill();
         child.wait().unwrap();
     }
-    let said = check(root, &["dataset", "build", "music", "--out", "killed", "--test", "0.3"], 1);
-    assert!(said.contains("other files or options"), "{said}");
-    let said = check(root, &["dataset", "build", "music", "--out", "killed"], 0);
-    assert!(said.contains("going on with the build"), "{said}");
+    // On a slow machine the last one may have come to its end before it was killed.
+    if root.join("killed/.build").exists() {
+        let said = check(root, &["dataset", "build", "music", "--out", "killed", "--test", "0.3"], 1);
+        assert!(said.contains("other files or options"), "{said}");
+        let said = check(root, &["dataset", "build", "music", "--out", "killed"], 0);
+        assert!(said.contains("going on with the build"), "{said}");
+    }
     assert_eq!(contents(&root.join("killed")), contents(&root.join("whole")));
 }
 
