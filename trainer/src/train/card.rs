@@ -13,7 +13,7 @@ use crate::ngram::NGram;
 use crate::train::checkpoints::State;
 use crate::train::corpus::{Corpus, Piece};
 use crate::train::measure::{self, Measured};
-use crate::train::settings::{Budget, Settings};
+use crate::train::settings::{Budget, Schedule, Settings};
 use crate::train::start;
 
 /// A model and an n-gram on the same held-out ids.
@@ -184,14 +184,18 @@ fn write_settings(card: &mut String, state: &State) -> anyhow::Result<()> {
     writeln!(
         card,
         "## Settings\n\n{budget}: {} steps, {:.0} minutes of training{best}. Rows of {} ids, {} rows a step. AdamW, learning rate \
-         {} after {} steps of rise, half a cosine down to a tenth; weight decay {}, dropout {}, seed {}. \
+         {} after {} steps of rise, {}; weight decay {}, dropout {}, seed {}. \
          Transposed by up to {} semitones, loudness varied.\n",
         state.step,
         state.elapsed / 60.0,
         settings.context,
-        settings.batch,
+        settings.batch * settings.accumulate,
         settings.learning_rate,
         settings.warmup,
+        match settings.schedule {
+            Schedule::Cosine => "half a cosine down to a tenth",
+            Schedule::Constant => "the same to the end",
+        },
         settings.weight_decay,
         settings.dropout,
         settings.seed,

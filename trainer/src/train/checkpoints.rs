@@ -13,9 +13,6 @@ use crate::encodings::EncodingName;
 use crate::files;
 use crate::train::settings::Settings;
 
-/// How many checkpoints are kept: the last, and one more should it be damaged.
-const KEPT: usize = 2;
-
 /// The folder in the model folder that holds them.
 const FOLDER: &str = "checkpoints";
 
@@ -65,7 +62,7 @@ pub fn save(out: &Path, trainer: &Trainer, state: &State) -> anyhow::Result<()> 
     files::write(&partial.join(STATE), serde_json::to_string_pretty(state)?.as_bytes())?;
     remove(&named)?;
     fs::rename(&partial, &named).with_context(place)?;
-    for old in list(out)?.into_iter().rev().skip(KEPT) {
+    for old in list(out)?.into_iter().rev().skip(state.settings.keep) {
         remove(&old)?;
     }
     Ok(())

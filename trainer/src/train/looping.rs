@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         let music = files::fnv1a(training.iter().flatten().flat_map(|id| id.to_le_bytes()));
         let mut batches = Batches::new(
             training,
-            settings.batch,
+            settings.batch * settings.accumulate,
             settings.context,
             settings.seed,
             start::variation(&settings),
@@ -184,7 +184,8 @@ impl<'a> Run<'a> {
 
     #[expect(clippy::cast_precision_loss, reason = "a number for people")]
     fn tokens_per_second(&self) -> f64 {
-        let a_step = self.state.settings.batch * self.state.settings.context;
+        let Settings { batch, accumulate, context, .. } = self.state.settings;
+        let a_step = batch * accumulate * context;
         (self.state.step * a_step as u64) as f64 / self.state.elapsed.max(1e-9)
     }
 

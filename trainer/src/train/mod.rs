@@ -26,7 +26,7 @@ use clap::Args;
 
 use crate::Outcome;
 use crate::encodings::EncodingName;
-use crate::train::settings::{Budget, Size};
+use crate::train::settings::{Budget, Schedule, Size};
 
 /// What `--help` tells first.
 pub(crate) const ABOUT: &str = "Train a model on folders of MIDI files, or on data sets that `continuo dataset build` made.\n\n\
@@ -81,22 +81,28 @@ pub struct TrainArgs {
     /// Ids the model looks at [default: 512, or fewer where the base model has fewer]
     #[arg(long)]
     pub context: Option<usize>,
-    /// Rows a step [default: 8]
+    /// Rows at a time [default: 8; 4 with --base]
     #[arg(long)]
     pub batch: Option<usize>,
+    /// How many times so many rows make a step: more rows than memory has room for [default: 1; 8 with --base]
+    #[arg(long, value_name = "TIMES")]
+    pub accumulate: Option<usize>,
     /// End after so many steps
     #[arg(long, conflicts_with_all = ["epochs", "minutes"])]
     pub steps: Option<u64>,
-    /// End after so many times through the music [default: 3]
+    /// End after so many times through the music [default: 3; 5 with --base]
     #[arg(long, conflicts_with = "minutes")]
     pub epochs: Option<f64>,
     /// End after so many minutes; the learning rate falls in step with them
     #[arg(long, allow_negative_numbers = true)]
     pub minutes: Option<f64>,
-    /// The highest learning rate [default: 0.001; 0.0001 with --base]
+    /// The highest learning rate [default: 0.001; 0.00005 with --base]
     #[arg(long, allow_negative_numbers = true)]
     pub lr: Option<f32>,
-    /// Steps until the highest learning rate is reached [default: 100]
+    /// How the learning rate goes on from there [default: cosine]
+    #[arg(long, value_enum)]
+    pub schedule: Option<Schedule>,
+    /// Steps until the highest learning rate is reached [default: 100; 0 with --base]
     #[arg(long)]
     pub warmup: Option<u64>,
     /// Share of activations dropped, against overfitting [default: 0]
@@ -114,6 +120,9 @@ pub struct TrainArgs {
     /// Steps between checkpoints [default: 250]
     #[arg(long, value_name = "STEPS")]
     pub checkpoint_every: Option<u64>,
+    /// How many checkpoints to keep [default: 2]
+    #[arg(long, value_name = "COUNT")]
+    pub keep: Option<usize>,
     /// Share of works to measure on instead of training [default: 0.05]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub held_out: Option<f64>,
@@ -130,7 +139,9 @@ impl TrainArgs {
         match (self.steps, self.minutes) {
             (Some(steps), _) => Budget::Steps(steps),
             (None, Some(minutes)) => Budget::Minutes(minutes),
-            (None, None) => Budget::Epochs(self.epochs.unwrap_or(3.0)),
+            (None, None) => {
+                Budget::Epochs(self.epochs.unwrap_or(if self.base.is_some() { 5.0 } else { 3.0 }))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::files;
 use crate::train::batches::{Batches, Variation};
 use crate::train::checkpoints::State;
 use crate::train::corpus::Corpus;
-use crate::train::settings::{Budget, Settings};
+use crate::train::settings::{Budget, Schedule, Settings};
 
 /// Adam's memory of gradients, and of their squares: shorter than its authors'
 /// 0.999, as runs are short and gradients of small batches noisy.
@@ -73,7 +73,10 @@ pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
         context: settings.context,
         steps,
         learning_rate: settings.learning_rate,
-        min_learning_rate_factor: FINAL_RATE,
+        min_learning_rate_factor: match settings.schedule {
+            Schedule::Cosine => FINAL_RATE,
+            Schedule::Constant => 1.0,
+        },
         warmup_steps: settings.warmup,
         weight_decay: settings.weight_decay,
         beta1: BETAS.0,
@@ -82,7 +85,7 @@ pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
         clip: CLIP,
         dropout: settings.dropout,
         seed: settings.seed,
-        accumulation: 1,
+        accumulation: settings.accumulate,
     }
 }
 

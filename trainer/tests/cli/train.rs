@@ -203,3 +203,49 @@ fn a_bad_manifest_is_told_before_the_training() {
     assert!(said.contains("bad.jsonl") && said.contains("license"), "{said}");
     assert!(!folder.path().join("m/checkpoints").exists(), "{said}");
 }
+
+/// The steps and losses of a run.
+fn losses(run: &Path) -> Vec<(u64, f64)> {
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    metrics
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter_map(|line| Some((line["step"].as_u64()?, line["loss"].as_f64()?)))
+        .collect()
+}
+
+#[test]
+fn rows_that_come_in_turns_are_learned_from_as_all_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    let run = |out: &str, more: &[&str]| {
+        let common =
+            ["train", "music", "--size", "nano", "--context", "64", "--steps", "20", "--warmup", "2"];
+        check(root, &[&common[..], more, &["--out", out]].concat(), 0);
+        losses(&root.join(out))
+    };
+    let at_once = run("once", &["--batch", "4"]);
+    let in_turns = run("turns", &["--batch", "1", "--accumulate", "4"]);
+    assert_eq!(at_once.len(), 2);
+    for ((step, once), (_, turns)) in at_once.iter().zip(&in_turns) {
+        assert!((once / turns - 1.0).abs() < 1e-4, "step {step}: {once} {turns}");
+    }
+    let constant = run("constant", &["--batch", "4", "--schedule", "constant"]);
+    assert_ne!(constant[1], at_once[1]);
+}
+
+#[test]
+fn as_many_checkpoints_are_kept_as_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    let common = ["train", "music", "--size", "nano", "--context", "64", "--batch", "2", "--steps", "12"];
+    check(root, &[&common[..], &["--checkpoint-every", "2", "--keep", "3", "--out", "run"]].concat(), 0);
+    let kept = fs::read_dir(root.join("run/checkpoints")).unwrap().count();
+    assert_eq!(kept, 3);
+    let said = check(root, &["train", "--resume", "--out", "run", "--accumulate", "2"], 1);
+    assert!(said.contains("--accumulate is not what this run was started with"), "{said}");
+    let said = check(root, &[&common[..], &["--keep", "0", "--out", "other"]].concat(), 1);
+    assert!(said.contains("--keep must be 1 to 1000"), "{said}");
+}
