@@ -5,7 +5,7 @@ use super::Studio;
 use super::edit::{PER_BEAT, Text};
 use crate::message::Message;
 use crate::smf;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -14,6 +14,13 @@ use std::process::{Command, Stdio};
 
 /// What Ardour is made to do, in its own language.
 const SCRIPT: &str = include_str!("studio.lua");
+
+/// What `timeout` says of a program that it ended.
+const TIMED_OUT: i32 = 124;
+/// How often an export is tried. Ardour 7.3 hangs in one of some hundred, before it has asked
+/// the plugin for anything: its exporter waits for its butler, and the butler for a lock, while
+/// all of the plugin's threads are idle.
+const TRIES: usize = 3;
 
 /// Samples a second in every session.
 pub const RATE: f64 = 48_000.0;
@@ -154,19 +161,22 @@ impl Session<'_> {
     /// of both channels in turn. The session stays as it is.
     ///
     /// # Errors
-    /// When Ardour fails, or takes longer than a minute.
+    /// When Ardour fails, or hangs time and again.
     pub fn export(&self) -> Result<Vec<f32>> {
         let file = self.folder.with_extension("wav");
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", "60", "ardour7-export", "--bitdepth", "float", "--output"]);
-        command.arg(&file).arg(&self.folder).arg("session").stdin(Stdio::null());
-        let output = self.studio.isolate(&mut command).output()?;
-        ensure!(
-            output.status.success(),
-            "Ardour's export failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        samples(&fs::read(file)?).context("Ardour's export is no WAV file")
+        for _ in 0..TRIES {
+            let mut command = Command::new("timeout");
+            command.args(["--kill-after=5", "60", "ardour7-export", "--bitdepth", "float", "--output"]);
+            command.arg(&file).arg(&self.folder).arg("session").stdin(Stdio::null());
+            let output = self.studio.isolate(&mut command).output()?;
+            if output.status.code() == Some(TIMED_OUT) {
+                continue;
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "Ardour's export failed: {said}");
+            return samples(&fs::read(file)?).context("Ardour's export is no WAV file");
+        }
+        bail!("Ardour's export hung {TRIES} times")
     }
 
     fn capture(&self, verb: &str, table: &str) -> Result<Vec<(f64, Message)>> {
