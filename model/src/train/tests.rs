@@ -109,7 +109,7 @@ fn long_batch(step: u32) -> Batch {
         let mut id = (step * 5 + row * 13) % 37;
         for place in 0..context {
             ids.push(id);
-            let odd = u32::from((step * 31 + row * 17 + place * 7) % 11 == 0);
+            let odd = u32::from((step * 31 + row * 17 + place * 7).is_multiple_of(11));
             id = (3 * id + 7 + odd) % 37;
             targets.push(id);
         }
