@@ -1,7 +1,7 @@
 //! `continuo dataset build`: from MIDI files to a data set.
 //!
 //! Twice through all files: once to look at them (`survey`), which tells what is used and
-//! in which part (`plan`), and once to write them. Both go in pieces of [`PIECE`] files,
+//! in which part (`plan`), and once to write them. Both go in pieces of two thousand files,
 //! each of which is whole on disk or not there, so a build goes on where it was.
 
 use std::collections::BTreeMap;

@@ -72,7 +72,7 @@ pub fn sketch(score: &Score) -> Sketch {
 
 /// The next of a series of hashes (Steele, Lea, Flood, Fast splittable pseudorandom number
 /// generators, 2014: SplitMix64).
-pub(super) fn next(state: &mut u64) -> u32 {
+pub(crate) fn next(state: &mut u64) -> u32 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

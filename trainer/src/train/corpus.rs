@@ -17,6 +17,7 @@ use crate::train::split;
 pub const MIN_NOTES: usize = 32;
 
 /// One MIDI file, spelled.
+#[derive(Clone)]
 pub struct Piece {
     /// Where it was read from.
     pub file: PathBuf,

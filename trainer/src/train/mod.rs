@@ -27,6 +27,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::encodings::EncodingName;
 use crate::train::settings::{Budget, Schedule, Size};
+use crate::train::stored::Data;
 
 /// What `--help` tells first.
 pub(crate) const ABOUT: &str = "Train a model on folders of MIDI files, or on data sets that `continuo dataset build` made.\n\n\
@@ -51,9 +52,10 @@ pub struct TrainArgs {
     /// Folders of MIDI files (.mid, .midi), searched with their subfolders
     #[arg(value_name = "MIDI_FOLDER")]
     pub folders: Vec<PathBuf>,
-    /// Data sets to learn from in place of folders: their folders, or names on the hub that were pulled
-    #[arg(long, value_name = "DIR", conflicts_with = "folders")]
-    pub data: Vec<PathBuf>,
+    /// Data sets to learn from in place of folders, each with a weight: how often its rows come; folders, or names on
+    /// the hub that were pulled
+    #[arg(long, value_name = "DIR[=WEIGHT]", conflicts_with = "folders")]
+    pub data: Vec<Data>,
     /// Where the model, its checkpoints and metrics go
     #[arg(long, value_name = "DIR", required = true)]
     pub out: PathBuf,

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
 use crate::train::TrainArgs;
-use crate::train::{eval, stored};
+use crate::train::eval;
+use crate::train::stored::{self, Data};
 
 /// Layers, heads and width by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,7 +123,7 @@ pub struct Settings {
     pub folders: Vec<PathBuf>,
     /// The data sets it is in instead.
     #[serde(default)]
-    pub data: Vec<PathBuf>,
+    pub data: Vec<Data>,
     /// Licence and source of each file.
     pub manifest: Option<PathBuf>,
     /// How music is spelled.
@@ -177,7 +178,7 @@ impl Settings {
                 "name at least one folder of MIDI files or a data set, for example: continuo train music/ --out model/"
             );
         }
-        let data = args.data.iter().map(|data| stored::find(data)).collect::<anyhow::Result<Vec<_>>>()?;
+        let data = args.data.iter().map(Data::found).collect::<anyhow::Result<Vec<_>>>()?;
         let told = stored::encoding(&data)?;
         let tuning = args.base.is_some();
         let base_path = args.base.as_deref().map(source::find).transpose()?;
@@ -258,7 +259,7 @@ impl Settings {
             asked.folders.clone_from(&args.folders);
         }
         if !args.data.is_empty() {
-            asked.data = args.data.iter().map(|data| stored::find(data)).collect::<anyhow::Result<_>>()?;
+            asked.data = args.data.iter().map(Data::found).collect::<anyhow::Result<_>>()?;
         }
         asked.manifest = args.manifest.clone().or(asked.manifest);
         asked.eval_every = args.eval_every.unwrap_or(self.eval_every);

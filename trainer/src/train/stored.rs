@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use continuo_codec::text;
@@ -11,9 +12,11 @@ use continuo_hub::Kind;
 use continuo_hub::places::{self, Located};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row};
+use serde::{Deserialize, Serialize};
 
 use super::corpus::{Corpus, Piece};
 use super::split;
+use crate::dataset::similar;
 use crate::encodings::EncodingName;
 use crate::files;
 use crate::interrupt;
@@ -22,11 +25,55 @@ use crate::progress::Progress;
 /// The file that tells a data set's encoding.
 pub const SPELLING: &str = "continuo.json";
 
+/// A data set to learn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Data {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How often its rows come to each time those of a data set of weight 1 do.
+    pub weight: f64,
+}
+
+impl FromStr for Data {
+    type Err = String;
+
+    /// `DIR`, or `DIR=WEIGHT`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let whole = || Self { folder: text.into(), weight: 1.0 };
+        let Some((folder, weight)) = text.rsplit_once('=').filter(|_| !Path::new(text).exists()) else {
+            return Ok(whole());
+        };
+        match weight.parse::<f64>() {
+            Ok(weight) if weight > 0.0 && weight <= MOST_WEIGHT => Ok(Self { folder: folder.into(), weight }),
+            _ => Err(format!("the weight `{weight}` must be a number above 0 and at most {MOST_WEIGHT}")),
+        }
+    }
+}
+
+impl Data {
+    /// The data set where it is, if what was written is a name on the hub.
+    ///
+    /// # Errors
+    /// If it can only be such a name, and was not pulled.
+    pub fn found(&self) -> anyhow::Result<Self> {
+        Ok(Self { folder: find(&self.folder)?, weight: self.weight })
+    }
+
+    /// How often a piece comes: as often as the weight's whole part says, and once more if it
+    /// is of the share of pieces that the rest says, which the piece's name decides.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+    fn times(&self, piece: &Path) -> usize {
+        let place = similar::next(&mut files::fnv1a(piece.as_os_str().as_encoded_bytes().iter().copied()));
+        let more = f64::from(place) / f64::from(u32::MAX) < self.weight.fract();
+        self.weight as usize + usize::from(more)
+    }
+}
+
+/// More would be a mistake: so many copies of all rows are in memory.
+const MOST_WEIGHT: f64 = 100.0;
+
 /// Where a data set is: a folder, or a name on the hub that was pulled.
-///
-/// # Errors
-/// If it can only be such a name, and was not pulled.
-pub fn find(written: &Path) -> anyhow::Result<PathBuf> {
+fn find(written: &Path) -> anyhow::Result<PathBuf> {
     match places::locate(Kind::Dataset, written, places::home().ok().as_deref()) {
         Located::Path(path) if path.is_dir() => Ok(path),
         Located::Path(path) => bail!("{} is no folder; name that of a data set", path.display()),
@@ -41,9 +88,9 @@ pub fn find(written: &Path) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// Names the data set that tells nothing, or another encoding than the first.
-pub fn encoding(folders: &[PathBuf]) -> anyhow::Result<Option<EncodingName>> {
+pub fn encoding(data: &[Data]) -> anyhow::Result<Option<EncodingName>> {
     let mut all: Option<(EncodingName, &Path)> = None;
-    for folder in folders {
+    for Data { folder, .. } in data {
         let own = encoding_of(folder)?;
         match all {
             Some((first, place)) if first != own => bail!(
@@ -82,13 +129,15 @@ fn encoding_of(folder: &Path) -> anyhow::Result<EncodingName> {
 }
 
 /// Reads all rows of data sets. What a data set calls its test or validation part is held
-/// out; of one without, a share of the works is.
+/// out; of one without, a share of the works is. Rows to learn from come as often as their
+/// data set's weight says.
 ///
 /// # Errors
 /// Names the file and the row that are not what they should be; an interruption.
-pub fn read(folders: &[PathBuf], encoding: EncodingName, held_out: f64) -> anyhow::Result<Corpus> {
+pub fn read(data: &[Data], encoding: EncodingName, held_out: f64) -> anyhow::Result<Corpus> {
     let mut corpus = Corpus::default();
-    for folder in folders {
+    for set in data {
+        let folder = &set.folder;
         let tables = files::walk(folder, &|path| path.extension().is_some_and(|end| end == "parquet"))?;
         if tables.is_empty() {
             bail!("{} has no Parquet file; name the folder of a data set", folder.display());
@@ -101,7 +150,8 @@ pub fn read(folders: &[PathBuf], encoding: EncodingName, held_out: f64) -> anyho
             reader.read(&mut |mut piece: Piece| {
                 piece.held_out =
                     if has_test { is_test(table) } else { split::is_held_out(&piece.file, held_out) };
-                corpus.pieces.push(piece);
+                let times = if piece.held_out { 1 } else { set.times(&piece.file) };
+                corpus.pieces.extend(std::iter::repeat_n(piece, times));
             })?;
         }
     }
@@ -188,4 +238,28 @@ fn numbers(field: &Field) -> Option<Vec<u32>> {
         _ => None,
     };
     list.elements().iter().map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_stands_behind_the_folder() {
+        let read = |text: &str| text.parse::<Data>().map(|data| (data.folder, data.weight));
+        assert_eq!(read("data"), Ok(("data".into(), 1.0)));
+        assert_eq!(read("a=b=2.5"), Ok(("a=b".into(), 2.5)));
+        assert!(read("data=0").unwrap_err().contains("above 0"));
+        assert!(read("data=much").is_err() && read("data=-1").is_err() && read("data=1e9").is_err());
+    }
+
+    #[test]
+    fn rows_come_as_often_as_their_weight_says() {
+        for weight in [0.25, 1.0, 2.5] {
+            let data = Data { folder: PathBuf::new(), weight };
+            let all: usize = (0..4000).map(|n| data.times(Path::new(&format!("piece{n}.mid")))).sum();
+            let expected = 4000.0 * weight;
+            assert!((f64::from(u32::try_from(all).unwrap()) / expected - 1.0).abs() < 0.1, "{weight}: {all}");
+        }
+    }
 }

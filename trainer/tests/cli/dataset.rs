@@ -312,6 +312,24 @@ fn a_data_set_as_midi_gen_ai_published_them_is_learned_from() {
 }
 
 #[test]
+fn data_sets_are_mixed_by_their_weights() {
+    let folder = music(30);
+    let root = folder.path();
+    check(root, &["dataset", "build", "music", "--out", "data"], 0);
+    let ids = |data: &str| -> u64 {
+        let out = format!("of-{data}");
+        let said = check(root, &[&["train", "--data", data], &TRY[..], &[&out]].concat(), 0);
+        let line = said.lines().find(|line| line.contains("ids an epoch")).unwrap();
+        line.split(' ').next().unwrap().parse().unwrap()
+    };
+    let once = ids("data");
+    assert_eq!(ids("data=2"), 2 * once);
+    assert!((once / 4..once).contains(&ids("data=0.5")));
+    let said = check(root, &[&["train", "--data", "data=0"], &TRY[..], &["model"]].concat(), 2);
+    assert!(said.contains("above 0"), "{said}");
+}
+
+#[test]
 fn data_sets_that_do_not_fit_are_one_sentence() {
     let folder = music(12);
     let root = folder.path();
