@@ -74,9 +74,8 @@ impl Engine {
 
     /// A model in a folder in Hugging Face layout or in a single file (see
     /// [`ModelFiles`](continuo_model::ModelFiles)), or of a name on the hub if it was pulled,
-    /// on the processor. Its `continuo.json`
-    /// names the encoding, or a GGUF file itself; one without is taken for MIDI Gen AI's if
-    /// its vocabulary is GPT-2's.
+    /// on the processor. Its `continuo.json` names the encoding, or a GGUF file itself; one
+    /// without is taken for MIDI Gen AI's if its vocabulary is GPT-2's.
     ///
     /// # Errors
     /// [`EngineError::Folder`] or [`EngineError::Model`], naming file and remedy.

@@ -1,6 +1,6 @@
 //! Where models come from: the one embedded in the program, folders in Hugging Face
-//! layout, single files, and names on the hub, which mean what was pulled of them. A `continuo.json` beside the weights names the encoding; a GGUF
-//! file may name it itself.
+//! layout, single files, and names on the hub, which mean what was pulled of them. A
+//! `continuo.json` beside the weights names the encoding; a GGUF file may name it itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};

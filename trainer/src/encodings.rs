@@ -19,6 +19,14 @@ pub enum EncodingName {
 }
 
 impl EncodingName {
+    /// The encoding of a name, as model folders and data sets store it.
+    ///
+    /// # Errors
+    /// Tells the names there are.
+    pub fn named(name: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(serde_json::Value::String(name.to_owned()))
+    }
+
     /// As it is typed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

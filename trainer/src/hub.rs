@@ -47,13 +47,8 @@ pub fn pull(kind: Kind, args: &PullArgs) -> anyhow::Result<Outcome> {
     let hub = Hub::from_environment()?;
     let shown = Shown::new();
     let pulled = hub.pull(kind, &args.name, &into, &shown);
-    shown.bar.finish();
-    let pulled = match pulled {
-        Err(HubError::Cancelled) => {
-            eprintln!("interrupted; pull again to go on where it was");
-            return Ok(Outcome::Interrupted);
-        }
-        pulled => pulled?,
+    let Some(pulled) = shown.end(pulled, "pull again to go on where it was")? else {
+        return Ok(Outcome::Interrupted);
     };
     let size = bytes(pulled.bytes);
     let state = if pulled.was_there { "is there already, as the hub has it" } else { "is here" };
@@ -72,13 +67,8 @@ pub fn push(kind: Kind, args: &PushArgs) -> anyhow::Result<Outcome> {
     let hub = Hub::from_environment()?;
     let shown = Shown::new();
     let pushed = hub.push(kind, &args.name, &args.from, args.private, &shown);
-    shown.bar.finish();
-    let pushed = match pushed {
-        Err(HubError::Cancelled) => {
-            eprintln!("interrupted; the hub has what it had before");
-            return Ok(Outcome::Interrupted);
-        }
-        pushed => pushed?,
+    let Some(pushed) = shown.end(pushed, "the hub has what it had before")? else {
+        return Ok(Outcome::Interrupted);
     };
     crate::print(&format!("{} files ({}) are at {}\n", pushed.files, bytes(pushed.bytes), pushed.address));
     Ok(Outcome::Done)
@@ -93,6 +83,18 @@ struct Shown {
 impl Shown {
     fn new() -> Self {
         Self { bar: Progress::percent("%"), begin: Instant::now() }
+    }
+
+    /// What came of it; `None` where the user interrupted it, who is told what that means.
+    fn end<T>(&self, outcome: Result<T, HubError>, stopped: &str) -> Result<Option<T>, HubError> {
+        self.bar.finish();
+        match outcome {
+            Err(HubError::Cancelled) => {
+                eprintln!("interrupted; {stopped}");
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
     }
 }
 

@@ -45,7 +45,6 @@ struct Inner {
     repos: Mutex<BTreeMap<String, Repo>>,
     fault: Mutex<Fault>,
     changed: Condvar,
-    requests: Mutex<Vec<String>>,
     /// Bytes of files that were sent.
     sent: Mutex<usize>,
     ended: AtomicBool,
@@ -70,7 +69,6 @@ impl Loopback {
             repos: Mutex::default(),
             fault: Mutex::default(),
             changed: Condvar::new(),
-            requests: Mutex::default(),
             sent: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -106,12 +104,6 @@ impl Loopback {
         Some(lock(&self.inner.repos).get(key)?.private)
     }
 
-    /// A file as it is in a repository now.
-    #[must_use]
-    pub fn file(&self, key: &str, path: &str) -> Option<Vec<u8>> {
-        lock(&self.inner.repos).get(key)?.files().get(path).map(|bytes| bytes.to_vec())
-    }
-
     /// The names of a repository's files.
     #[must_use]
     pub fn files(&self, key: &str) -> Vec<String> {
@@ -122,12 +114,6 @@ impl Loopback {
     pub fn misbehave(&self, fault: Fault) {
         *lock(&self.inner.fault) = fault;
         self.inner.changed.notify_all();
-    }
-
-    /// Requests so far, as `METHOD /path`.
-    #[must_use]
-    pub fn requests(&self) -> Vec<String> {
-        lock(&self.inner.requests).clone()
     }
 
     /// How many bytes of files it has sent.
@@ -171,7 +157,6 @@ fn talk(stream: &TcpStream, inner: &Inner) -> Option<()> {
     let mut out = stream;
     loop {
         let request = http::read(&mut reader)?;
-        lock(&inner.requests).push(format!("{} {}", request.method, request.path));
         let fault = lock(&inner.fault).clone();
         let response = repos::answer(&mut lock(&inner.repos), &request, &fault);
         out.write_all(&response.head()).ok()?;

@@ -89,7 +89,7 @@ function play(it)
   local made = session:new_midi_track(midi, stereo, false, ARDOUR.PluginInfo(), nil, nil, 1, "SRC",
     ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true)
   local source
-  for it in made:iter() do source = it end
+  for one in made:iter() do source = one end
   local instrument = "https://community.ardour.org/node/7596"
   for place, plugin in ipairs({
     ARDOUR.LuaAPI.new_plugin(session, it.plugin, ARDOUR.PluginType.VST3, ""),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use continuo_engine::source::SPELLING_FILE;
 use serde::{Deserialize, Serialize};
 
 use super::card::{self, Counts, PARTS};
@@ -24,7 +25,6 @@ use crate::encodings::EncodingName;
 use crate::files;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
-use crate::train::stored::SPELLING;
 
 /// Files a piece, and a Parquet file.
 const PIECE: usize = 2000;
@@ -217,7 +217,7 @@ impl<'a> Build<'a> {
         self.files.div_ceil(PIECE)
     }
 
-    /// The pieces that are not there yet, and a test whether a file is in one.
+    /// Of each piece, whether it is not there yet.
     fn missing(&self, name: impl Fn(usize) -> PathBuf) -> Vec<bool> {
         (0..self.pieces()).map(|piece| !name(piece).exists()).collect()
     }
@@ -339,7 +339,7 @@ impl<'a> Build<'a> {
             // What models of it need to know, wherever they are trained.
             "vocab_size": encoding.encoding().vocab_size(),
         });
-        files::write(&out.join(SPELLING), format!("{spelling:#}\n").as_bytes())?;
+        files::write(&out.join(SPELLING_FILE), format!("{spelling:#}\n").as_bytes())?;
         card::write(out, &self.settings.making, plan, &counts)?;
         fs::remove_dir_all(&self.under_way)
             .with_context(|| format!("cannot remove {}", self.under_way.display()))?;

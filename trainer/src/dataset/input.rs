@@ -1,6 +1,7 @@
 //! MIDI files from folders and archives, one after the other, always in the same order, and
 //! only a few of them in memory at a time.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -50,10 +51,10 @@ impl Item {
     ///
     /// # Errors
     /// Where it cannot be read, or is too large.
-    pub fn read(&self) -> anyhow::Result<Vec<u8>> {
+    pub fn read(&self) -> anyhow::Result<Cow<'_, [u8]>> {
         match (&self.content, &self.path) {
-            (Some(content), _) => Ok(content.clone()),
-            (None, Some(path)) => files::read(path),
+            (Some(content), _) => Ok(content.into()),
+            (None, Some(path)) => Ok(files::read(path)?.into()),
             (None, None) => bail!("more than {MAX_FILE_BYTES} bytes are not read"),
         }
     }

@@ -6,7 +6,6 @@
 
 use super::similar::{self, Together};
 use super::survey::{Facts, Found};
-use crate::files::fnv1a;
 
 /// What becomes of files that are nearly the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
@@ -127,9 +126,7 @@ fn stands_for<'a>(used: &[(usize, &'a Facts)], together: &mut Together) -> Vec<&
 
 /// Whether a group of this name is measured on.
 fn is_test(name: &str, share: f64) -> bool {
-    // FNV's upper bits hardly depend on a name's last letters, so it is hashed once more.
-    let place = similar::next(&mut fnv1a(name.bytes()));
-    f64::from(place) / f64::from(u32::MAX) < share
+    similar::place(name.as_bytes()) < share
 }
 
 #[cfg(test)]

@@ -32,18 +32,18 @@ pub type Sketch = Vec<u32>;
 #[must_use]
 pub fn exact(score: &Score) -> u64 {
     let notes = score.notes.iter().flat_map(|note| {
-        let (start, length) = (place(score, note.start), place(score, note.start + note.duration));
+        let (start, length) = (fine(score, note.start), fine(score, note.start + note.duration));
         let rest = [note.instrument.index(), note.pitch, note.velocity];
         start.to_le_bytes().into_iter().chain(length.to_le_bytes()).chain(rest)
     });
     let tempos = score.tempos.iter().flat_map(|tempo| {
-        place(score, tempo.tick).to_le_bytes().into_iter().chain(tempo.micros_per_beat.to_le_bytes())
+        fine(score, tempo.tick).to_le_bytes().into_iter().chain(tempo.micros_per_beat.to_le_bytes())
     });
     fnv1a(notes.chain(tempos))
 }
 
 /// A tick in 960ths of a beat, whatever the file counts in.
-fn place(score: &Score, tick: u32) -> u64 {
+fn fine(score: &Score, tick: u32) -> u64 {
     u64::from(tick) * 960 / u64::from(score.ticks_per_beat.max(1))
 }
 
@@ -70,9 +70,15 @@ pub fn sketch(score: &Score) -> Sketch {
     if any { least } else { Vec::new() }
 }
 
+/// Where a name lies from 0 to 1, as if by chance, always the same.
+pub(crate) fn place(name: &[u8]) -> f64 {
+    // FNV's upper bits hardly depend on a name's last letters, so it is hashed once more.
+    f64::from(next(&mut fnv1a(name.iter().copied()))) / f64::from(u32::MAX)
+}
+
 /// The next of a series of hashes (Steele, Lea, Flood, Fast splittable pseudorandom number
 /// generators, 2014: SplitMix64).
-pub(crate) fn next(state: &mut u64) -> u32 {
+fn next(state: &mut u64) -> u32 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -7,7 +7,7 @@ use clap::Args;
 use continuo_engine::source::{self, spelling_of};
 use continuo_model::train::Trainer;
 use continuo_model::{Config, ModelFiles};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Outcome;
 use crate::encodings::EncodingName;
@@ -92,8 +92,8 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
 pub fn open(model: &Path) -> anyhow::Result<(EncodingName, Config)> {
     let files = ModelFiles::open(model)?;
     let spelling = spelling_of(model, &files)?;
-    let name = spelling.map_or_else(|| "text".to_owned(), |spelling| spelling.encoding);
-    let encoding = serde_json::from_value(Value::String(name)).with_context(|| {
+    let name = spelling.as_ref().map_or("text", |spelling| &spelling.encoding);
+    let encoding = EncodingName::named(name).with_context(|| {
         format!("{} does not name a known encoding (text, beat, anticipation, midilike)", model.display())
     })?;
     Ok((encoding, files.config().clone()))

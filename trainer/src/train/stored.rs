@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
-use continuo_codec::text;
-use continuo_engine::source::Spelling;
+use continuo_codec::{Encoding, text};
+use continuo_engine::source::{SPELLING_FILE, Spelling};
 use continuo_hub::Kind;
 use continuo_hub::places::{self, Located};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -21,9 +21,6 @@ use crate::encodings::EncodingName;
 use crate::files;
 use crate::interrupt;
 use crate::progress::Progress;
-
-/// The file that tells a data set's encoding.
-pub const SPELLING: &str = "continuo.json";
 
 /// A data set to learn from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,8 +60,7 @@ impl Data {
     /// is of the share of pieces that the rest says, which the piece's name decides.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
     fn times(&self, piece: &Path) -> usize {
-        let place = similar::next(&mut files::fnv1a(piece.as_os_str().as_encoded_bytes().iter().copied()));
-        let more = f64::from(place) / f64::from(u32::MAX) < self.weight.fract();
+        let more = similar::place(piece.as_os_str().as_encoded_bytes()) < self.weight.fract();
         self.weight as usize + usize::from(more)
     }
 }
@@ -107,14 +103,14 @@ pub fn encoding(data: &[Data]) -> anyhow::Result<Option<EncodingName>> {
 }
 
 fn encoding_of(folder: &Path) -> anyhow::Result<EncodingName> {
-    let file = folder.join(SPELLING);
+    let file = folder.join(SPELLING_FILE);
     if !file.exists() {
         // MIDI Gen AI's data sets tell nothing; all others are ours.
         return Ok(EncodingName::Text);
     }
     let spelling: Spelling = serde_json::from_slice(&files::read(&file)?)
         .with_context(|| format!("{} is damaged", file.display()))?;
-    let name: EncodingName = serde_json::from_value(serde_json::Value::String(spelling.encoding.clone()))
+    let name = EncodingName::named(&spelling.encoding)
         .with_context(|| format!("{} does not name a known encoding", file.display()))?;
     if name.version() != spelling.version {
         bail!(
@@ -146,13 +142,14 @@ pub fn read(data: &[Data], encoding: EncodingName, held_out: f64) -> anyhow::Res
         let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
         for table in &tables {
             let path = folder.join(table);
-            let mut reader = Table { path: &path, encoding, name: &name };
-            reader.read(&mut |mut piece: Piece| {
-                piece.held_out =
-                    if has_test { is_test(table) } else { split::is_held_out(&piece.file, held_out) };
-                let times = if piece.held_out { 1 } else { set.times(&piece.file) };
-                corpus.pieces.extend(std::iter::repeat_n(piece, times));
-            })?;
+            Table { path: &path, name: encoding, encoding: encoding.encoding(), source: &name }.read(
+                &mut |mut piece: Piece| {
+                    piece.held_out =
+                        if has_test { is_test(table) } else { split::is_held_out(&piece.file, held_out) };
+                    let times = if piece.held_out { 1 } else { set.times(&piece.file) };
+                    corpus.pieces.extend(std::iter::repeat_n(piece, times));
+                },
+            )?;
         }
     }
     Ok(corpus)
@@ -169,13 +166,14 @@ fn is_test(table: &Path) -> bool {
 /// A Parquet file.
 struct Table<'a> {
     path: &'a Path,
-    encoding: EncodingName,
+    name: EncodingName,
+    encoding: Box<dyn Encoding>,
     /// What rows without a source come from.
-    name: &'a str,
+    source: &'a str,
 }
 
 impl Table<'_> {
-    fn read(&mut self, take: &mut dyn FnMut(Piece)) -> anyhow::Result<()> {
+    fn read(&self, take: &mut dyn FnMut(Piece)) -> anyhow::Result<()> {
         let damaged = || format!("{} is damaged; build or pull it again", self.path.display());
         let file = File::open(self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
         let reader = SerializedFileReader::new(file).with_context(damaged)?;
@@ -208,22 +206,22 @@ impl Table<'_> {
                 ids.truncate(music.unwrap_or(usize::MAX));
                 ids
             }
-            (None, Some(spelled)) if self.encoding == EncodingName::Text => {
+            (None, Some(spelled)) if self.name == EncodingName::Text => {
                 text::ids(&spelled).with_context(place)?
             }
             _ => bail!("{} has neither `input_ids` nor, in the encoding text, `text`", place()),
         };
-        let most = self.encoding.encoding().vocab_size();
+        let most = self.encoding.vocab_size();
         if let Some(id) = ids.iter().find(|&&id| id as usize >= most) {
             bail!(
                 "{} has the id {id}, but the encoding {} has {most} ids; is it another encoding's?",
                 place(),
-                self.encoding.as_str()
+                self.name.as_str()
             );
         }
-        let notes = self.encoding.encoding().decode(&ids).map_or(0, |score| score.notes.len());
+        let notes = self.encoding.decode(&ids).map_or(0, |score| score.notes.len());
         let file = string("file").unwrap_or_else(|| format!("{}-{number}", self.path.display()));
-        let source = string("source").unwrap_or_else(|| self.name.to_owned());
+        let source = string("source").unwrap_or_else(|| self.source.to_owned());
         Ok(Piece::stored(file.into(), source, string("license"), notes, ids))
     }
 }
