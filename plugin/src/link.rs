@@ -163,6 +163,8 @@ pub enum ToPlayer {
         on_host: bool,
         /// Where it begins.
         start: f64,
+        /// Up to which state load this is known.
+        load: u64,
     },
     /// The takes that were kept are these. The answer of this name is one of them now and
     /// no longer there by itself; what sounds of it sounds on.

@@ -129,6 +129,7 @@ impl Performer {
     /// The beginning of a span: jumps, news from the inference thread, presses.
     fn enter(&mut self, span: &Span, settings: &Settings, port: &mut impl Port) {
         self.receive(span, 0, port);
+        self.playback.outdated(self.shared.loads(), &mut |sound| emit(port, span, sound));
         if let Some(jump) = span.jump {
             self.playback.jump(span, &mut |sound| emit(port, span, sound));
             self.trade.jump(jump, span.timeline, span);

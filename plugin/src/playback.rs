@@ -72,6 +72,8 @@ pub struct Playback {
     /// Beats before this have been rendered.
     done: f64,
     loaded: u64,
+    /// The state load since which nothing from before it is here.
+    replaced: u64,
 }
 
 impl Default for Playback {
@@ -92,6 +94,7 @@ impl Default for Playback {
             passed: [0; 16],
             done: f64::NEG_INFINITY,
             loaded: 0,
+            replaced: 0,
         }
     }
 }
@@ -185,8 +188,11 @@ impl Playback {
     /// Takes a message from the inference thread; what concerns an older answer is
     /// ignored. `out` gets the note-offs where another answer takes over.
     pub fn receive(&mut self, message: ToPlayer, sample: u32, out: &mut impl FnMut(Sound)) {
+        if let ToPlayer::Replace { load, .. } = message {
+            self.replaced = self.replaced.max(load);
+        }
         match message {
-            ToPlayer::Replace { id, takes, on_host, start } if id > self.id => {
+            ToPlayer::Replace { id, takes, on_host, start, .. } if id > self.id => {
                 self.silence_answer(sample, out);
                 self.wrap = None;
                 self.reset(id, takes, on_host.then_some(Timeline::Host), start);
@@ -198,6 +204,17 @@ impl Playback {
             ToPlayer::Done { id, take } if id == self.id => self.takes.reach(take, f64::INFINITY),
             ToPlayer::Finished(id) if id == self.id => self.takes.finish(),
             _ => {}
+        }
+    }
+
+    /// A state has been loaded, so many by now: what there was before is not heard any more,
+    /// though what comes in its place may not be known yet.
+    pub fn outdated(&mut self, loads: u64, out: &mut impl FnMut(Sound)) {
+        if loads > self.replaced {
+            self.replaced = loads;
+            self.silence(0, out);
+            self.clear(self.id);
+            self.kept = None;
         }
     }
 

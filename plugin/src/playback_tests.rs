@@ -54,7 +54,7 @@ impl Stage {
         }
     }
 
-    fn part(&mut self, samples: u32, mut then: impl FnMut(&mut Playback, &Span, &mut Vec<Sound>)) {
+    fn part(&mut self, samples: u32, then: impl FnOnce(&mut Playback, &Span, &mut Vec<Sound>)) {
         let step = self.host.tempo.unwrap() / 60.0 / RATE;
         let mut sounds = Vec::new();
         let [Some(span), None] = self.clock.advance(&self.host, samples) else { panic!("split") };
@@ -319,12 +319,56 @@ fn what_a_newer_answer_overtook_is_ignored() {
     playback.begin(&ask(newer, 0.0, 0.0, 1, &span), Grid::Any, &span);
     fill(&mut playback, old, &[vec![note(0.0, 1.0, 60)]]);
     playback.receive(
-        ToPlayer::Replace { id: old.next_restored(), takes: 3, on_host: true, start: 0.0 },
+        ToPlayer::Replace { id: old.next_restored(), takes: 3, on_host: true, start: 0.0, load: 0 },
         0,
         &mut |_| (),
     );
     assert_eq!((playback.id(), playback.takes.count()), (newer, 1));
     assert!(playback.takes.get(0).unwrap().notes().is_empty());
+}
+
+/// A project was opened over an answer on its way. Before its own was there, that one's
+/// notes were heard, moved by a bar.
+#[test]
+fn what_was_there_is_not_heard_once_a_state_is_loaded() {
+    let mut stage = Stage::new();
+    let kept = Arc::new(KeptNotes::new(vec![note(0.25, 1.0, 70)]));
+    stage.part(1, |playback, _, sounds| {
+        let (notes, taken) = (Arc::clone(&kept), AnswerId::default());
+        playback.receive(ToPlayer::Kept { notes, taken }, 0, &mut |s| sounds.push(s));
+    });
+    stage.answer(0.0, Grid::Any, &[vec![note(0.1, 1.0, 60), note(0.5, 1.0, 62)]]);
+    stage.block(4_800);
+    assert_eq!(stage.ons().len(), 1);
+    let old = stage.playback.id();
+    let load = |stage: &mut Stage, loads| {
+        stage.part(1, |playback, _, sounds| playback.outdated(loads, &mut |s| sounds.push(s)));
+    };
+    load(&mut stage, 1);
+    assert!(stage.sounding.is_empty());
+    stage.part(1, |playback, _, _| fill(playback, old, &[vec![note(0.6, 1.0, 64)]]));
+    stage.block(24_000);
+    assert_eq!(stage.ons().len(), 1);
+
+    // An answer that is asked for before the project's own is there is none of the old.
+    stage.answer(2.0, Grid::Any, &[vec![note(2.0, 1.0, 65)]]);
+    load(&mut stage, 1);
+    let late = ToPlayer::Replace { id: old.next_restored(), takes: 1, on_host: true, start: 0.0, load: 1 };
+    stage.part(1, |playback, _, sounds| playback.receive(late, 0, &mut |s| sounds.push(s)));
+    stage.block(48_000);
+    assert_eq!(stage.ons().last().map(|on| on.1), Some(65));
+
+    // The next load's own is there before the block looks for it.
+    let restored = stage.playback.id().next_restored();
+    stage.part(1, |playback, _, sounds| {
+        let on_host = true;
+        let replace = ToPlayer::Replace { id: restored, takes: 1, on_host, start: 4.0, load: 2 };
+        playback.receive(replace, 0, &mut |s| sounds.push(s));
+        fill(playback, restored, &[vec![note(4.0, 1.0, 66)]]);
+    });
+    load(&mut stage, 2);
+    stage.block(72_000);
+    assert_eq!(stage.ons().last().map(|on| on.1), Some(66));
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl Responder {
     fn make_again(&mut self, recipe: Recipe) {
         self.newest = self.newest.next_restored();
         let (on_host, start) = (recipe.on_host, recipe.start);
-        self.send(ToPlayer::Replace { id: self.newest, takes: recipe.wish.takes, on_host, start });
+        let (id, takes, load) = (self.newest, recipe.wish.takes, self.loads);
+        self.send(ToPlayer::Replace { id, takes, on_host, start, load });
         let model = self.ready();
         if !recipe.fingerprint.is_empty() && recipe.fingerprint != model.fingerprint {
             self.notice(Some(&format!(
@@ -150,7 +151,7 @@ impl Responder {
         });
         self.outbox.clear();
         let (takes, on_host, start) = (answer.takes.len(), answer.recipe.on_host, answer.start);
-        self.outbox.push_back(ToPlayer::Replace { id, takes, on_host, start });
+        self.outbox.push_back(ToPlayer::Replace { id, takes, on_host, start, load: self.loads });
         for take in 0..takes {
             self.outbox.extend(answer.notes(take).map(|note| ToPlayer::Note { id, take, note }));
         }
