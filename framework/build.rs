@@ -7,8 +7,9 @@
 //! - `wrapper-vst3-inner.diff`: on Linux, news for the editor can arrive on that thread,
 //!   which may not touch the editor's window and panicked in trying to.
 //! - `wrapper-vst3-wrapper.diff`: a VST3 plugin was told whether it renders offline by the
-//!   setup before the last one, so that the first bounce was taken for playing. (It ends
-//!   nobody's process; it lost answers.)
+//!   setup before the last one, so that the first bounce was taken for playing; and not at
+//!   all when the blocks alone say it, as in Ardour's exports. (It ends nobody's process; it
+//!   lost answers, or they came a bar late.)
 //! - `prelude.diff` is no repair: an included file may not name its own macros by path, so
 //!   `nice_export_clap` and `nice_export_vst3` are at the crate's root alone.
 //!

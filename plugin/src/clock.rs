@@ -71,6 +71,8 @@ pub struct HostTime {
     pub playing: bool,
     /// Position in beats.
     pub beats: Option<f64>,
+    /// Position in samples, where the host tells it beside the beats.
+    pub samples: Option<i64>,
     /// By how many samples `beats` may be too late: the framework adds the place of
     /// a split to positions that already are the split's.
     pub doubt: u32,
@@ -242,7 +244,7 @@ impl Clock {
         let step = self.tempo / 60.0 / self.sample_rate;
         let start = beats.map_or(self.free, |beats| {
             let beats = self.undoubted(beats, f64::from(host.doubt) * step);
-            self.unrounded(beats)
+            self.unrounded(beats, host, step)
         });
         let restarted = std::mem::take(&mut self.restarted);
         let jump = match self.last {
@@ -291,16 +293,29 @@ impl Clock {
         if goes_on && line < 1e-6 { known } else { line }
     }
 
-    /// Some hosts round their position to whole ticks, which is many samples; where
-    /// time goes on, our own count within the tick is the better one.
-    fn unrounded(&self, beats: f64) -> f64 {
-        let Some((Timeline::Host, expected)) = self.last else { return beats };
-        let ticks = beats * HOST_TICKS;
-        let whole = (ticks - ticks.round()).abs() < 1e-6;
-        if self.restarted || !whole || (beats - expected).abs() > DRIFT_BEATS {
+    /// Some hosts round their position to whole ticks, which is many samples. As long as one
+    /// tempo holds from the beginning on, their position in samples is the exact one; else,
+    /// where time goes on, our own count within the tick is the better one.
+    fn unrounded(&self, beats: f64, host: &HostTime, step: f64) -> f64 {
+        let whole = |beats: f64| (beats * HOST_TICKS - (beats * HOST_TICKS).round()).abs() < 1e-6;
+        // Inside a block the framework has added what has passed of it.
+        if !whole(beats) && !whole(beats - f64::from(host.doubt) * step) {
             return beats;
         }
-        expected.clamp(beats - 0.5 / HOST_TICKS, beats + 0.5 / HOST_TICKS)
+        let half = 0.5 / HOST_TICKS;
+        #[expect(clippy::cast_precision_loss, reason = "exact for some thousand years")]
+        let exact = host.samples.map(|samples| samples as f64 * step);
+        if let Some(exact) = exact.filter(|exact| (exact - beats).abs() < half + step) {
+            return exact;
+        }
+        match self.last {
+            Some((Timeline::Host, expected))
+                if !self.restarted && (beats - expected).abs() <= DRIFT_BEATS =>
+            {
+                expected.clamp(beats - half, beats + half)
+            }
+            _ => beats,
+        }
     }
 
     /// The host's position, less what it may be too late, if only that makes time go
@@ -483,12 +498,42 @@ mod tests {
         assert_eq!(only(clock.advance(&seek, 1024)).start, 2.0);
     }
 
+    /// Ardour's export begins some blocks before the beginning, not always as many. The first
+    /// block's rounding stayed, so that the answer was some samples off, and not always as many.
+    #[test]
+    fn a_position_in_samples_says_what_the_ticks_leave_out() {
+        let step = 97.0 / 60.0 / 48_000.0;
+        let (end, pieces) = (300 * 1024, [1023_u32, 1]);
+        for first in [-768_i64, -4864, 0, 512] {
+            let (mut clock, mut at) = (Clock::default(), first);
+            while at < end {
+                let told = (f64::from(i32::try_from(at).unwrap()) * step * 1920.0).round() / 1920.0;
+                let mut doubt = 0;
+                for samples in pieces {
+                    let position = Some(at + i64::from(doubt));
+                    let beats = told + f64::from(doubt) * step;
+                    let host = HostTime { tempo: Some(97.0), samples: position, doubt, ..rolling(beats) };
+                    let span = only(clock.advance(&host, samples));
+                    let exact = f64::from(i32::try_from(at).unwrap() + i32::try_from(doubt).unwrap()) * step;
+                    assert!((span.start - exact).abs() < 1e-9, "sample {at}: {span:?}");
+                    doubt += samples;
+                }
+                at += 1024;
+            }
+        }
+        // After a change of tempo the samples say something else, and the beats it is.
+        let mut clock = Clock::default();
+        let host = HostTime { samples: Some(1_000_000), ..rolling(12.0) };
+        assert_eq!(only(clock.advance(&host, 64)).start, 12.0);
+    }
+
     #[test]
     fn nonsense_from_the_host_is_replaced() {
         let mut clock = Clock::default();
         let host = HostTime {
             playing: true,
             beats: Some(f64::NAN),
+            samples: Some(i64::MIN),
             doubt: 0,
             tempo: Some(0.0),
             numerator: Some(-3),

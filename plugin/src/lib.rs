@@ -62,6 +62,8 @@ pub struct Continuo {
     /// parameters should not have a model loaded.
     responder: Option<Responder>,
     worker: Option<Worker>,
+    /// How the host renders, while the plugin is active.
+    rendering: Option<ProcessMode>,
 }
 
 impl Default for Continuo {
@@ -76,7 +78,18 @@ impl Default for Continuo {
         let responder = Responder::new(Arc::clone(&params), Arc::clone(&shared), view, inbox, ring);
         let performer = Performer::new(Arc::clone(&shared), to_worker, from_worker);
         let (preview, splits, responder) = (Preview::default(), Splits::default(), Some(responder));
-        Self { params, shared, status, repaint, performer, preview, splits, responder, worker: None }
+        Self {
+            params,
+            shared,
+            status,
+            repaint,
+            performer,
+            preview,
+            splits,
+            responder,
+            worker: None,
+            rendering: None,
+        }
     }
 }
 
@@ -169,9 +182,18 @@ impl Plugin for Continuo {
         self.performer.configure(config.sample_rate, config.process_mode == ProcessMode::Offline);
         self.preview.configure(config.sample_rate);
         self.splits = Splits { longest: config.max_buffer_size, ..Splits::default() };
-        self.start_worker();
-        self.await_restored();
+        // A VST3 host may change this with a block: then the audio thread is here, which may
+        // not wait.
+        let mode = config.process_mode;
+        if self.rendering.replace(mode).is_none_or(|before| before == mode) {
+            self.start_worker();
+            self.await_restored();
+        }
         true
+    }
+
+    fn deactivate(&mut self) {
+        self.rendering = None;
     }
 
     fn reset(&mut self) {
@@ -228,6 +250,7 @@ fn host_time(transport: &Transport) -> HostTime {
     HostTime {
         playing: transport.playing,
         beats: transport.pos_beats(),
+        samples: transport.pos_samples,
         tempo: transport.tempo,
         numerator: transport.time_sig_numerator,
         denominator: transport.time_sig_denominator,

@@ -18,6 +18,8 @@ pub(crate) struct Block<'a> {
     pub(crate) transport: &'a TransportEvent,
     /// The output's channels, each `frames` long; none without audio.
     pub(crate) audio: &'a mut [Vec<f32>],
+    /// Whether the block itself says that it is rendered offline, which a VST3's can.
+    pub(crate) freewheeling: bool,
 }
 
 /// One instance of the plugin.

@@ -147,6 +147,7 @@ impl Bundle {
             answered: None,
             clean: true,
             stopwatch: None,
+            freewheeling: false,
         };
         host.activate()?;
         Ok(host)
@@ -197,6 +198,7 @@ pub struct Host {
     answered: Option<Instant>,
     clean: bool,
     stopwatch: Option<Box<dyn Stopwatch>>,
+    freewheeling: bool,
 }
 
 /// A position as a whole number of samples; negative ones are 0.

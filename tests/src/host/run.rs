@@ -144,7 +144,8 @@ impl Host {
         let mut audio = vec![vec![f32::NAN; frames as usize]; channels];
         let clock = self.clock;
         let audio_out = &mut audio;
-        let mut block = Block { frames, clock, events, output, transport, audio: audio_out };
+        let freewheeling = self.freewheeling;
+        let mut block = Block { frames, clock, events, output, transport, audio: audio_out, freewheeling };
         if let Some(stopwatch) = &mut self.stopwatch {
             stopwatch.start();
         }

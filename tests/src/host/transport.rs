@@ -18,6 +18,12 @@ impl Host {
         self.transport.playing = false;
     }
 
+    /// From now on each block says that it is rendered offline, whatever the plugin was set
+    /// up for, or no longer does. Of the formats VST3 alone has a word for it.
+    pub fn freewheel(&mut self, freewheeling: bool) {
+        self.freewheeling = freewheeling;
+    }
+
     /// Jumps to the sample nearest to `beat`.
     pub fn seek(&mut self, beat: f64) {
         self.transport.position = frames(self.timeline.sample_at(beat).round());

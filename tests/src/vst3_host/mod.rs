@@ -131,7 +131,7 @@ impl Vst3 {
         };
         let (mut input, mut output) = (bus(channels, &mut silent), bus(channels, &mut audible));
         let mut data = ProcessData {
-            processMode: self.mode(),
+            processMode: if block.freewheeling { int(ProcessModes_::kOffline) } else { self.mode() },
             symbolicSampleSize: int(SymbolicSampleSizes_::kSample32),
             numSamples: int(block.frames),
             numInputs: i32::from(channels > 0),

@@ -1,7 +1,7 @@
 //! What one format of the plugin plays, the other plays.
 
 use crate::scene::{RATE, RING, after_phrase, ask, bundle, stamps};
-use continuo_tests::host::{Bundle, Settings};
+use continuo_tests::host::{Bundle, Render, Settings};
 use continuo_tests::locate;
 use continuo_tests::message::Message;
 use continuo_tests::timeline::Timeline;
@@ -44,4 +44,24 @@ fn the_first_setup_says_that_this_is_a_bounce() {
     let first = host.answered().first().expect("the bounce has no answer").on.clock;
     // No later than the next step of the grid of 24 a beat, 1,000 samples.
     assert!((pressed..=pressed + 1000).contains(&first), "pressed at {pressed}, heard at {first}");
+}
+
+/// Ardour exports without setting its plugins up anew: only the blocks say that they are
+/// rendered offline. nice-plug 0.4.2 does not listen to that, so that an answer could come
+/// a bar late in one export and not in the next.
+#[test]
+fn a_block_that_says_that_it_is_a_bounce_waits_and_the_next_that_does_not_goes_on() {
+    let long = 2048;
+    let settings = Settings { blocks: vec![long], render: Render::Realtime, ..Settings::default() };
+    let mut host = after_phrase(bundle().host(settings, Timeline::new(RATE)).unwrap());
+    for freewheeling in [true, false, true] {
+        host.freewheel(freewheeling);
+        let (pressed, before) = (host.clock(), host.answered().len());
+        ask(&mut host, 1, "now");
+        host.run(u64::from(long)).unwrap();
+        // The first note's place is in the very block of the press, at the next step of the
+        // grid of 24 a beat; it is there only if the block has waited for it.
+        let answered = host.answered();
+        assert_eq!(answered.len() > before, freewheeling, "pressed at {pressed}: {answered:?}");
+    }
 }
