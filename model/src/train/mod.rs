@@ -145,6 +145,21 @@ impl Trainer {
         Ok(Self::assemble(config, train, network, parameters))
     }
 
+    /// A trainer that goes on from a model's blocks and positions, with fresh embeddings for
+    /// `vocab_size` ids that mean something else than the model's did.
+    ///
+    /// # Errors
+    /// As [`Self::from_model`].
+    pub fn with_fresh_ids(path: &Path, vocab_size: usize, train: TrainConfig) -> Result<Self, ModelError> {
+        let (config, weights) = ModelFiles::open(path)?.into_parts();
+        let config = Config { vocab_size, ..config };
+        config.check("the configuration with another vocabulary")?;
+        check_settings(&config, &train)?;
+        let network = Network::new(&config);
+        let parameters = network.layout.read_but_ids(&weights, train.seed)?;
+        Ok(Self::assemble(config, train, network, parameters))
+    }
+
     /// A trainer as it was when [`Trainer::save_checkpoint`] wrote the folder
     /// `checkpoint`: it goes on bit by bit as the saved one would have.
     ///

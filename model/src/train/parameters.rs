@@ -142,16 +142,33 @@ impl Layout {
     /// The weights of a file, every shape checked.
     pub(super) fn read(&self, weights: &Weights<'_>) -> Result<Vec<f32>, ModelError> {
         weights.check_blocks(self.blocks.len())?;
-        let mut parameters = Vec::with_capacity(self.len());
+        let mut parameters = vec![0.0; self.len()];
         for slot in &self.slots {
-            let scope = if slot.name == HEAD { weights.root() } else { weights.transformer() };
-            parameters.extend(scope.values(&slot.shape, &slot.name)?.to_vec());
+            slot.read(weights, &mut parameters)?;
+        }
+        Ok(parameters)
+    }
+
+    /// The weights of a file, every shape checked, but what belongs to ids is fresh, the same
+    /// for the same `seed`.
+    pub(super) fn read_but_ids(&self, weights: &Weights<'_>, seed: u64) -> Result<Vec<f32>, ModelError> {
+        weights.check_blocks(self.blocks.len())?;
+        let mut parameters = self.initialise(seed);
+        for slot in self.slots.iter().filter(|slot| slot.range != self.wte && slot.range != self.head) {
+            slot.read(weights, &mut parameters)?;
         }
         Ok(parameters)
     }
 }
 
 impl Slot {
+    fn read(&self, weights: &Weights<'_>, parameters: &mut [f32]) -> Result<(), ModelError> {
+        let scope = if self.name == HEAD { weights.root() } else { weights.transformer() };
+        let values = scope.values(&self.shape, &self.name)?.to_vec();
+        parameters[self.range.clone()].copy_from_slice(&values);
+        Ok(())
+    }
+
     /// The name that `transformers` writes.
     pub(super) fn full_name(&self) -> String {
         if self.name == HEAD { self.name.clone() } else { format!("transformer.{}", self.name) }

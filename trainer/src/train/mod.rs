@@ -47,6 +47,7 @@ pub(crate) const ABOUT: &str = "Train a model on folders of MIDI files, or on da
         On a data set:\n    continuo train --data data/ --out model/\n  \
         Go on after Ctrl-C:\n    continuo train --resume --out model/\n  \
         Fine-tune a model on your own pieces:\n    continuo train mine/ --base model/ --out my-model/ --epochs 5\n  \
+        Go on from a GPT-2 of words:\n    continuo train music/ --base gpt2/ --fresh-vocabulary --encoding beat --out model/\n  \
         Then play with it:\n    continuo generate phrase.mid -o answer.mid --model model/")]
 pub struct TrainArgs {
     /// Folders of MIDI files (.mid, .midi), searched with their subfolders
@@ -80,6 +81,10 @@ pub struct TrainArgs {
     /// A model folder or file to fine-tune in place of starting from nothing
     #[arg(long, value_name = "DIR")]
     pub base: Option<PathBuf>,
+    /// Keep of the base model only what does not depend on its ids, and learn those of --encoding anew: so
+    /// that a GPT-2 of words, or of another encoding, can be gone on from
+    #[arg(long, requires = "base")]
+    pub fresh_vocabulary: bool,
     /// Ids the model looks at [default: 512, or fewer where the base model has fewer]
     #[arg(long)]
     pub context: Option<usize>,
@@ -98,13 +103,13 @@ pub struct TrainArgs {
     /// End after so many minutes; the learning rate falls in step with them
     #[arg(long, allow_negative_numbers = true)]
     pub minutes: Option<f64>,
-    /// The highest learning rate [default: 0.001; 0.00005 with --base]
+    /// The highest learning rate [default: 0.001; 0.00005 with --base, 0.0005 with --fresh-vocabulary]
     #[arg(long, allow_negative_numbers = true)]
     pub lr: Option<f32>,
     /// How the learning rate goes on from there [default: cosine]
     #[arg(long, value_enum)]
     pub schedule: Option<Schedule>,
-    /// Steps until the highest learning rate is reached [default: 100; 0 with --base]
+    /// Steps until the highest learning rate is reached [default: 100; 0 with --base alone]
     #[arg(long)]
     pub warmup: Option<u64>,
     /// Share of activations dropped, against overfitting [default: 0]

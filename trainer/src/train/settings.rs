@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use continuo_engine::source;
+use continuo_model::ModelFiles;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
@@ -59,21 +60,32 @@ fn agreed([asked, data, base]: [Option<EncodingName>; 3]) -> anyhow::Result<Enco
     let mut told = told.into_iter().filter_map(|(encoding, who)| Some((encoding?, who)));
     let Some((first, who)) = told.next() else { return Ok(EncodingName::Beat) };
     if let Some((other, another)) = told.find(|(encoding, _)| *encoding != first) {
-        bail!("{who} the encoding {}, but {another} {}; they must be one", first.as_str(), other.as_str());
+        bail!(
+            "{who} the encoding {}, but {another} {}; they must be one (--fresh-vocabulary goes on from a base \
+             model of another)",
+            first.as_str(),
+            other.as_str()
+        );
     }
     Ok(first)
 }
 
 /// What a base model decides.
 struct Base {
-    encoding: EncodingName,
+    /// None if its ids are not gone on from.
+    encoding: Option<EncodingName>,
     shape: Shape,
     positions: usize,
 }
 
 impl Base {
-    fn open(folder: &Path) -> anyhow::Result<Self> {
-        let (encoding, config) = eval::open(folder)?;
+    fn open(folder: &Path, fresh: bool) -> anyhow::Result<Self> {
+        let (encoding, config) = if fresh {
+            (None, ModelFiles::open(folder)?.config().clone())
+        } else {
+            let (encoding, config) = eval::open(folder)?;
+            (Some(encoding), config)
+        };
         Ok(Self {
             encoding,
             shape: Shape { layers: config.n_layer, heads: config.n_head, width: config.n_embd },
@@ -132,6 +144,9 @@ pub struct Settings {
     pub shape: Shape,
     /// A model folder to go on from.
     pub base: Option<PathBuf>,
+    /// Whether the base model's ids are not gone on from.
+    #[serde(default)]
+    pub fresh_vocabulary: bool,
     /// Positions a row.
     pub context: usize,
     /// Rows at a time.
@@ -182,19 +197,21 @@ impl Settings {
         let told = stored::encoding(&data)?;
         let tuning = args.base.is_some();
         let base_path = args.base.as_deref().map(source::find).transpose()?;
-        let base = base_path.as_deref().map(Base::open).transpose()?;
+        let fresh = args.fresh_vocabulary;
+        let base = base_path.as_deref().map(|path| Base::open(path, fresh)).transpose()?;
         let named = base.as_ref().map_or_else(|| args.size.unwrap_or(Size::Small).shape(), |b| b.shape);
         let settings = Self {
             folders: args.folders.clone(),
             data,
             manifest: args.manifest.clone(),
-            encoding: agreed([args.encoding, told, base.as_ref().map(|base| base.encoding)])?,
+            encoding: agreed([args.encoding, told, base.as_ref().and_then(|base| base.encoding)])?,
             shape: Shape {
                 layers: args.layers.unwrap_or(named.layers),
                 heads: args.heads.unwrap_or(named.heads),
                 width: args.width.unwrap_or(named.width),
             },
             base: base_path,
+            fresh_vocabulary: fresh,
             // About 8 bars of a song: a phrase, its answer, and what led to it.
             context: args.context.unwrap_or(base.as_ref().map_or(512, |b| b.positions.min(512))),
             // 4,096 ids a step: small enough for many steps in an hour on a CPU. Fine-tuning
@@ -202,11 +219,16 @@ impl Settings {
             batch: args.batch.unwrap_or(if tuning { 4 } else { 8 }),
             accumulate: args.accumulate.unwrap_or(if tuning { 8 } else { 1 }),
             budget: args.budget(),
-            // Small models like high rates; a trained one forgets at them.
-            learning_rate: args.lr.unwrap_or(if tuning { 5e-5 } else { 1e-3 }),
+            // Small models like high rates; a trained one forgets at them. Fresh embeddings have to
+            // get somewhere first.
+            learning_rate: args.lr.unwrap_or(match (tuning, fresh) {
+                (false, _) => 1e-3,
+                (true, true) => 5e-4,
+                (true, false) => 5e-5,
+            }),
             schedule: args.schedule.unwrap_or_default(),
             // Adam's moments need some hundred steps before they can be trusted.
-            warmup: args.warmup.unwrap_or(if tuning { 0 } else { 100 }),
+            warmup: args.warmup.unwrap_or(if tuning && !fresh { 0 } else { 100 }),
             // Little music seen less than a dozen times: overfitting is far off.
             dropout: args.dropout.unwrap_or(0.0),
             weight_decay: args.weight_decay.unwrap_or(0.1),
@@ -235,6 +257,7 @@ impl Settings {
         };
         asked.encoding = args.encoding.unwrap_or(self.encoding);
         asked.base = args.base.as_deref().map(source::find).transpose()?.or(asked.base);
+        asked.fresh_vocabulary |= args.fresh_vocabulary;
         asked.context = args.context.unwrap_or(self.context);
         asked.batch = args.batch.unwrap_or(self.batch);
         asked.accumulate = args.accumulate.unwrap_or(self.accumulate);
@@ -277,6 +300,7 @@ impl Settings {
             ("heads", self.shape.heads == other.shape.heads),
             ("width", self.shape.width == other.shape.width),
             ("base", self.base == other.base),
+            ("fresh-vocabulary", self.fresh_vocabulary == other.fresh_vocabulary),
             ("context", self.context == other.context),
             ("batch", self.batch == other.batch),
             ("accumulate", self.accumulate == other.accumulate),

@@ -40,16 +40,23 @@ fn new_trainer(settings: &Settings, steps: u64) -> anyhow::Result<Trainer> {
     let vocab_size = settings.encoding.encoding().vocab_size();
     if let Some(base) = &settings.base {
         let files = ModelFiles::open(base)?;
-        let shape = files.config();
-        if shape.vocab_size != vocab_size || shape.n_positions < settings.context {
+        let (shape, name) = (files.config(), base.display());
+        if shape.n_positions < settings.context {
             bail!(
-                "{} has {} ids and {} positions, but --encoding {} has {vocab_size} ids and --context is {}; \
-                 choose those of the base model",
-                base.display(),
-                shape.vocab_size,
+                "{name} has {} positions, but --context is {}; choose at most as many",
                 shape.n_positions,
-                settings.encoding.as_str(),
                 settings.context
+            );
+        }
+        if settings.fresh_vocabulary {
+            return Ok(Trainer::with_fresh_ids(base, vocab_size, config)?);
+        }
+        if shape.vocab_size != vocab_size {
+            bail!(
+                "{name} has {} ids, but --encoding {} has {vocab_size}; choose the encoding of the base model, or \
+                 give --fresh-vocabulary to learn the ids anew",
+                shape.vocab_size,
+                settings.encoding.as_str()
             );
         }
         return Ok(Trainer::from_model(base, config)?);

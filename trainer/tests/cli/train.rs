@@ -103,6 +103,33 @@ fn a_model_is_fine_tuned_as_it_is() {
     assert!(card.contains("1 layers, 2 heads and width 16") && card.contains("Fine-tuned from"), "{card}");
 }
 
+/// A GPT-2 of words is one of other ids: its blocks are of use, its embeddings are not.
+#[test]
+fn another_vocabulary_keeps_the_blocks_and_learns_the_ids_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "base", "--steps", "2"]);
+    fs::remove_file(root.join("base/continuo.json")).unwrap();
+    let tune = ["train", "music/part0", "--base", "base", "--out", "tuned", "--encoding", "beat"];
+    let said = check(root, &tune, 1);
+    assert!(said.contains("--fresh-vocabulary"), "{said}");
+    // So slowly that what is kept is seen to be kept.
+    let slowly = ["--lr", "1e-9", "--steps", "1", "--batch", "2", "--accumulate", "1"];
+    let midilike = ["train", "music", "--base", "base", "--out", "tuned", "--encoding", "midilike"];
+    check(root, &[&midilike[..], &["--fresh-vocabulary"], &slowly].concat(), 0);
+    let read = |model: &str| fs::read(root.join(model).join("model.safetensors")).unwrap();
+    let (base, tuned) = (read("base"), read("tuned"));
+    for name in ["transformer.h.0.attn.c_attn.weight", "transformer.wpe.weight", "transformer.ln_f.bias"] {
+        assert!(tensor(&base, name) == tensor(&tuned, name), "{name}");
+    }
+    let ids = "transformer.wte.weight";
+    assert_ne!(tensor(&base, ids).0, tensor(&tuned, ids).0);
+    let described: serde_json::Value =
+        serde_json::from_slice(&fs::read(root.join("tuned/continuo.json")).unwrap()).unwrap();
+    assert_eq!(described["encoding"], "midilike");
+}
+
 #[test]
 fn an_error_is_told_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,6 +189,15 @@ fn ctrl_c_saves_and_ends_with_130() {
 fn tensors(file: &[u8]) -> &[u8] {
     let header = u64::from_le_bytes(file[..8].try_into().unwrap());
     &file[8 + usize::try_from(header).unwrap()..]
+}
+
+/// Shape and bytes of a tensor in a safetensors file.
+fn tensor(file: &[u8], name: &str) -> (serde_json::Value, Vec<u8>) {
+    let begin = file.len() - tensors(file).len();
+    let header: serde_json::Value = serde_json::from_slice(&file[8..begin]).unwrap();
+    let entry = &header[name];
+    let at = |n: usize| usize::try_from(entry["data_offsets"][n].as_u64().unwrap()).unwrap();
+    (entry["shape"].clone(), tensors(file)[at(0)..at(1)].to_vec())
 }
 
 #[test]
