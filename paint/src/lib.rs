@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use skrifa::instance::{LocationRef, Size};
 use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::{FontRef, MetadataProvider};
-use tiny_skia::{Color, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Transform};
+use tiny_skia::{Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, Transform};
 
 /// Red, green, blue, and how opaque.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +74,18 @@ impl Canvas {
         path.quad_to(x, y, x + radius, y);
         path.close();
         self.fill(path.finish(), ink);
+    }
+
+    /// A line through points; nothing with fewer than two.
+    pub fn line(&mut self, points: &[(f32, f32)], width: f32, ink: Ink) {
+        let mut path = PathBuilder::new();
+        for (n, (x, y)) in points.iter().enumerate() {
+            if n == 0 { path.move_to(*x, *y) } else { path.line_to(*x, *y) }
+        }
+        if let Some(path) = path.finish() {
+            let stroke = Stroke { width, line_join: LineJoin::Round, ..Stroke::default() };
+            self.pixmap.stroke_path(&path, &ink.paint(), &stroke, Transform::identity(), None);
+        }
     }
 
     /// A line of text, its baseline at `y`; tells how wide it is.

@@ -234,7 +234,8 @@ fn write(phrase: &Score, takes: &[Vec<BeatNote>], args: &GenerateArgs) -> Vec<u8
     midi::write_tracks(phrase, &tracks)
 }
 
-fn in_ticks(phrase: &Score, note: &BeatNote) -> Note {
+/// A note of an answer in the ticks of the phrase.
+pub(crate) fn in_ticks(phrase: &Score, note: &BeatNote) -> Note {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

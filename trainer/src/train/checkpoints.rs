@@ -132,21 +132,38 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the model into the model folder, file by file in one move each.
+/// Writes the model into a folder beside the model folder's files; [`publish`] or [`discard`]
+/// is next.
 ///
 /// # Errors
 /// Names the file that cannot be written.
-pub fn export(out: &Path, trainer: &Trainer, encoding: EncodingName) -> anyhow::Result<()> {
-    let partial = out.join(".export");
-    remove(&partial)?;
-    fs::create_dir_all(&partial).with_context(|| format!("cannot write to {}", out.display()))?;
-    trainer.export(&partial, true)?;
+pub fn stage(out: &Path, trainer: &Trainer, encoding: EncodingName) -> anyhow::Result<PathBuf> {
+    let staged = out.join(".export");
+    remove(&staged)?;
+    fs::create_dir_all(&staged).with_context(|| format!("cannot write to {}", out.display()))?;
+    trainer.export(&staged, true)?;
     let description = json!({ "encoding": encoding.as_str(), "version": encoding.version() });
-    files::write(&partial.join("continuo.json"), format!("{description:#}\n").as_bytes())?;
-    let names: Vec<_> = fs::read_dir(&partial)?.collect::<Result<_, _>>()?;
+    files::write(&staged.join("continuo.json"), format!("{description:#}\n").as_bytes())?;
+    Ok(staged)
+}
+
+/// Puts the model that was staged into the model folder, file by file in one move each.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn publish(out: &Path, staged: &Path) -> anyhow::Result<()> {
+    let names: Vec<_> = fs::read_dir(staged)?.collect::<Result<_, _>>()?;
     for entry in names {
         let to = out.join(entry.file_name());
         fs::rename(entry.path(), &to).with_context(|| format!("cannot write {}", to.display()))?;
     }
-    remove(&partial)
+    remove(staged)
+}
+
+/// Removes a model that was staged.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn discard(staged: &Path) -> anyhow::Result<()> {
+    remove(staged)
 }

@@ -1,11 +1,10 @@
 //! The training loop, in one piece.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
+use continuo_hub::{Hub, Kind, RepoName, Watch};
 use continuo_model::train::Trainer;
 use serde_json::json;
 
@@ -19,6 +18,8 @@ use crate::train::card;
 use crate::train::checkpoints::{self, Best, State};
 use crate::train::corpus::{self, Corpus};
 use crate::train::measure;
+use crate::train::metrics;
+use crate::train::samples::Prompt;
 use crate::train::settings::{Budget, Settings};
 use crate::train::start;
 use crate::train::stored;
@@ -40,6 +41,8 @@ struct Run<'a> {
     held_out: Vec<Vec<u32>>,
     sample: Vec<Vec<u32>>,
     corpus: Corpus,
+    /// What the model answers at each measurement.
+    prompt: Option<Prompt>,
     begun: Instant,
     elapsed_before: f64,
     progress: Progress,
@@ -116,7 +119,7 @@ impl<'a> Run<'a> {
             Some((trainer, state)) => (trainer, State { settings, ..state }),
             None => start::new_run(settings, music, &mut batches)?,
         };
-        start::trim_metrics(out, state.step)?;
+        metrics::trim(out, state.step)?;
         start::tell_refused(out, &corpus)?;
         Ok(Self {
             out,
@@ -124,6 +127,7 @@ impl<'a> Run<'a> {
             batches,
             sample: measure::sample(&held_out, SAMPLE),
             held_out,
+            prompt: Prompt::of(&corpus, encoding.as_ref()),
             corpus,
             begun: Instant::now(),
             elapsed_before: state.elapsed,
@@ -157,8 +161,8 @@ impl<'a> Run<'a> {
         self.state.smoothed = Some(smoothed);
         self.show(smoothed);
         if self.state.step.is_multiple_of(METRICS_EVERY) {
-            self.record(&json!({
-                "step": self.state.step, "loss": loss, "smoothed": smoothed,
+            self.record(json!({
+                "loss": loss, "smoothed": smoothed,
                 "learning_rate": crate::shortest(report.learning_rate), "gradient_norm": report.gradient_norm,
                 "tokens_per_second": self.tokens_per_second(), "elapsed": self.state.elapsed,
             }))?;
@@ -198,14 +202,41 @@ impl<'a> Run<'a> {
         let loss = measured.loss();
         if measured.targets > 0 {
             self.progress.line(&format!("step {}: held-out loss {loss:.4}", self.state.step));
-            self.record(&json!({
-                "step": self.state.step, "held_out_loss": loss, "elapsed": self.elapsed(),
-            }))?;
+            self.record(json!({ "held_out_loss": loss, "elapsed": self.elapsed() }))?;
         }
+        metrics::show(self.out)?;
+        let staged = checkpoints::stage(self.out, &self.trainer, self.state.settings.encoding)?;
+        self.sample(&staged);
         if measured.targets == 0 || self.state.best.is_none_or(|best| loss < best.loss) {
-            checkpoints::export(self.out, &self.trainer, self.state.settings.encoding)?;
+            checkpoints::publish(self.out, &staged)?;
+            if let Err(error) = self.push() {
+                let (step, reason) = (self.state.step, crate::describe(&error));
+                self.progress.line(&format!(
+                    "step {step}: not pushed: {reason}; the next better model is tried again"
+                ));
+            }
             self.state.best = Some(Best { step: self.state.step, loss }).filter(|_| measured.targets > 0);
+        } else {
+            checkpoints::discard(&staged)?;
         }
+        Ok(())
+    }
+
+    /// Has the model answer. A training that goes well is not ended by an answer that fails.
+    fn sample(&self, model: &Path) {
+        let (step, takes) = (self.state.step, self.state.settings.samples);
+        let Some(prompt) = self.prompt.as_ref().filter(|_| takes > 0) else { return };
+        if let Err(error) = prompt.answer(model, self.out, step, takes) {
+            self.progress.line(&format!("step {step}: no sample: {}", crate::describe(&error)));
+        }
+    }
+
+    /// Pushes the model folder, if the user wants it on the hub.
+    fn push(&self) -> anyhow::Result<()> {
+        let Some((name, private)) = &self.state.settings.hub else { return Ok(()) };
+        let name: RepoName = name.parse()?;
+        let pushed = Hub::from_environment()?.push(Kind::Model, &name, self.out, *private, &Quietly)?;
+        self.progress.line(&format!("step {}: pushed to {}", self.state.step, pushed.address));
         Ok(())
     }
 
@@ -214,11 +245,8 @@ impl<'a> Run<'a> {
         checkpoints::save(self.out, &self.trainer, &self.state)
     }
 
-    fn record(&self, line: &serde_json::Value) -> anyhow::Result<()> {
-        let path = self.out.join("metrics.jsonl");
-        let place = || format!("cannot write {}", path.display());
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).with_context(place)?;
-        writeln!(file, "{line}").with_context(place)
+    fn record(&self, values: serde_json::Value) -> anyhow::Result<()> {
+        metrics::record(self.out, self.state.step, values)
     }
 
     /// The last measurement, the comparison, the card.
@@ -239,8 +267,25 @@ impl<'a> Run<'a> {
             card::write(&self.state, &self.corpus, &compared)?.as_bytes(),
         )?;
         eprintln!("{}", compared.table());
-        eprintln!("the model is in {}", self.out.display());
+        let out = self.out.display();
+        eprintln!("the model is in {out}");
+        if let (Err(error), Some((name, _))) = (self.push(), &self.state.settings.hub) {
+            return Err(error.context(format!(
+                "the model is not on the hub; push it with: continuo model push {name} --from {out}"
+            )));
+        }
         Ok(Outcome::Done)
+    }
+}
+
+/// Pushes without a bar of its own, and stops at Ctrl-C.
+struct Quietly;
+
+impl Watch for Quietly {
+    fn progress(&self, _: &continuo_hub::Progress) {}
+
+    fn is_cancelled(&self) -> bool {
+        interrupt::requested()
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`start`], [`looping`]: what comes before the first step, and the loop itself.
 //! - [`checkpoints`]: what is kept on disk, and how a run is resumed.
 //! - [`measure`], [`card`]: the figures and the model card.
+//! - [`metrics`], [`plot`], [`tensorboard`], [`samples`]: what a run shows of itself as it goes.
 //! - [`eval`]: a model measured on other music.
 
 pub mod batches;
@@ -15,14 +16,19 @@ pub mod corpus;
 pub mod eval;
 pub mod looping;
 pub mod measure;
+pub mod metrics;
+pub mod plot;
+pub mod samples;
 pub mod settings;
 pub mod split;
 pub mod start;
 pub mod stored;
+pub mod tensorboard;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use continuo_hub::RepoName;
 
 use crate::Outcome;
 use crate::encodings::EncodingName;
@@ -36,7 +42,9 @@ pub(crate) const ABOUT: &str = "Train a model on folders of MIDI files, or on da
     held-out pieces that training has too are found by their content and given to training. Every epoch the \
     music comes in another order, in other keys and at other loudness.\n\n\
     The model folder --out always holds the best model so far by held-out loss (config.json, \
-    model.safetensors, continuo.json, README.md), beside metrics.jsonl and the last two checkpoints. \
+    model.safetensors, continuo.json, README.md), beside the last two checkpoints and what tells how the run goes: \
+    metrics.jsonl, the same as a curve (loss.png) and for TensorBoard (`tensorboard --logdir`), and in samples/ what \
+    the model answered at each measurement. \
     Ctrl-C saves and ends; --resume goes on exactly where it stopped.";
 
 /// What `continuo train` can be told.
@@ -130,6 +138,17 @@ pub struct TrainArgs {
     /// How many checkpoints to keep [default: 2]
     #[arg(long, value_name = "COUNT")]
     pub keep: Option<usize>,
+    /// Answers to write at each measurement, to the first bars of a held-out piece, as MIDI and as a piano roll
+    /// [default: 1; 0 for none]
+    #[arg(long, value_name = "COUNT")]
+    pub samples: Option<usize>,
+    /// Push each better model to the Hugging Face Hub under this name, owner/name, and the card at the end; a
+    /// hub that cannot be reached does not end the training
+    #[arg(long, value_name = "REPO")]
+    pub push_to_hub: Option<RepoName>,
+    /// If the repository is new, let nobody else see it
+    #[arg(long, requires = "push_to_hub")]
+    pub private: bool,
     /// Share of works to measure on instead of training [default: 0.05]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub held_out: Option<f64>,

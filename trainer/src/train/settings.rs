@@ -94,6 +94,10 @@ impl Base {
     }
 }
 
+fn pushed(args: &TrainArgs) -> Option<(String, bool)> {
+    args.push_to_hub.as_ref().map(|name| (name.to_string(), args.private))
+}
+
 /// When training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -176,6 +180,12 @@ pub struct Settings {
     /// How many checkpoints are kept.
     #[serde(default = "two")]
     pub keep: usize,
+    /// Where better models are pushed to, and whether nobody else shall see them there.
+    #[serde(default)]
+    pub hub: Option<(String, bool)>,
+    /// How many answers are written at each measurement.
+    #[serde(default = "one")]
+    pub samples: usize,
     /// The share of works held out.
     pub held_out: f64,
     /// Semitones music is transposed by at most.
@@ -236,6 +246,8 @@ impl Settings {
             eval_every: args.eval_every.unwrap_or(250),
             checkpoint_every: args.checkpoint_every.unwrap_or(250),
             keep: args.keep.unwrap_or(two()),
+            hub: pushed(args),
+            samples: args.samples.unwrap_or(one()),
             held_out: args.held_out.unwrap_or(0.05),
             transpose: args.transpose.unwrap_or(5),
         };
@@ -288,6 +300,8 @@ impl Settings {
         asked.eval_every = args.eval_every.unwrap_or(self.eval_every);
         asked.checkpoint_every = args.checkpoint_every.unwrap_or(self.checkpoint_every);
         asked.keep = args.keep.unwrap_or(self.keep);
+        asked.hub = pushed(args).or(asked.hub);
+        asked.samples = args.samples.unwrap_or(self.samples);
         asked.checked()
     }
 
@@ -333,6 +347,7 @@ impl Settings {
             ("--batch must be 1 to 4096", (1..=4096).contains(&self.batch)),
             ("--accumulate must be 1 to 4096", (1..=4096).contains(&self.accumulate)),
             ("--keep must be 1 to 1000", (1..=1000).contains(&self.keep)),
+            ("--samples must be 0 to 8", self.samples <= 8),
             ("--lr must be above 0 and at most 1", self.learning_rate > 0.0 && self.learning_rate <= 1.0),
             ("--dropout must be at least 0 and below 1", (0.0..1.0).contains(&self.dropout)),
             ("--weight-decay must be 0 to 10", (0.0..=10.0).contains(&self.weight_decay)),

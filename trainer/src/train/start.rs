@@ -1,14 +1,13 @@
 //! What happens before the first step: the trainer, the state, what is told about
 //! the music.
 
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use continuo_model::train::{TrainConfig, Trainer};
 use continuo_model::{Config, ModelFiles};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::encodings::EncodingName;
 use crate::files;
@@ -176,20 +175,4 @@ pub fn tell_refused(out: &Path, corpus: &Corpus) -> anyhow::Result<()> {
     files::write(&path, list.as_bytes())?;
     eprintln!("{} files could not be read; {} says why", corpus.refused.len(), path.display());
     Ok(())
-}
-
-/// Removes what a resumed run will measure again.
-///
-/// # Errors
-/// Names the file that cannot be written.
-pub fn trim_metrics(out: &Path, step: u64) -> anyhow::Result<()> {
-    let path = out.join("metrics.jsonl");
-    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let kept: Vec<&str> = text.lines().filter(|line| step_of(line).is_some_and(|s| s <= step)).collect();
-    files::write(&path, kept.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes())
-}
-
-fn step_of(line: &str) -> Option<u64> {
-    serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64()
 }

@@ -165,3 +165,30 @@ fn interrupt(child: &Child) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
 }
+
+#[test]
+fn a_model_is_pushed_while_it_is_trained_and_a_hub_that_is_down_ends_nothing() {
+    let machine = Machine::new();
+    for seed in 0..12 {
+        write_midi(&machine.root().join(format!("music/piece{seed}.mid")), &melody(seed, 90));
+    }
+    let run = |out: &str, token: &str, code: i32| {
+        let shape =
+            ["train", "music", "--size", "nano", "--context", "64", "--steps", "4", "--eval-every", "2"];
+        let hub = ["--held-out", "0.3", "--out", out, "--push-to-hub", "me/learnt", "--private"];
+        machine.check(token, &[&shape[..], &hub].concat(), code)
+    };
+    let said = run("refused", "", 1);
+    assert!(said.contains("step 2: not pushed"), "{said}");
+    assert!(said.contains("continuo model push me/learnt --from refused"), "{said}");
+    assert!(machine.root().join("refused/model.safetensors").exists(), "{said}");
+
+    let said = run("pushed", TOKEN, 0);
+    assert!(said.contains("step 2: pushed to"), "{said}");
+    let files = machine.hub.files("models/me/learnt");
+    for name in ["README.md", "config.json", "continuo.json", "model.safetensors"] {
+        assert!(files.iter().any(|file| file == name), "{files:?}");
+    }
+    assert!(!files.iter().any(|file| file.contains("checkpoint")), "{files:?}");
+    assert_eq!(machine.hub.is_private("models/me/learnt"), Some(true));
+}

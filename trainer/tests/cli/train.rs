@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{check, melody, write_midi};
+use continuo_codec::midi;
+
+use super::{check, files_below, melody, write_midi};
 
 /// Twenty short pieces, a copy in another key, one that is too short, one that is
 /// no MIDI file.
@@ -78,6 +80,14 @@ fn a_tiny_model_is_trained_measured_described_and_read_back() {
     let info = check(root, &["model", "info", "model", "--json"], 0);
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();
     assert_eq!((&info["encoding"], &info["layers"], &info["width"]), (&"beat".into(), &1.into(), &16.into()));
+    for shown in ["loss.png", "events.out.tfevents.0000000000.continuo"] {
+        assert!(root.join("model").join(shown).metadata().unwrap().len() > 100, "{shown}");
+    }
+    let samples: Vec<_> = files_below(&root.join("model/samples"));
+    assert!(samples.iter().any(|file| file.extension().is_some_and(|ending| ending == "png")), "{samples:?}");
+    let sample = samples.iter().find(|file| file.extension().is_some_and(|ending| ending == "mid")).unwrap();
+    let sample = midi::read(&fs::read(root.join("model/samples").join(sample)).unwrap()).unwrap();
+    assert!(!sample.notes.is_empty());
     let measured = check(root, &["eval", "model", "music/part0", "--ngram", "music/part1", "--json"], 0);
     let lines: Vec<serde_json::Value> =
         measured.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
