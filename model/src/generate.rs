@@ -121,6 +121,7 @@ pub fn generate<N: Network, G: Guide>(
                 }
                 may_begin &= take.successor.is_none();
             }
+            takes.retain(|take| !take.allowed.is_empty());
             rounds += 1;
             model.due(urgency(takes.iter().map(|take| &*take.guide), rounds));
         }
@@ -183,6 +184,8 @@ impl<'a, G: Guide, C: KvCache> Take<'a, G, C> {
         }
         let since = self.successor.as_ref().map_or(len, |successor| successor.since);
         self.history = self.guide.shorten(&self.history, window / 2 + len - since);
+        // What led here is shorter now, and so may be what follows.
+        self.guide.allowed(&mut self.allowed);
         let mut prompt = self.successor.take().map_or_else(|| Prompt::new(model), |it| it.prompt);
         let (_, before) = self.history.split_last().ok_or(ModelError::NoIds)?;
         let ending = prompt.follow(model, before, cancelled).await?;

@@ -114,6 +114,50 @@ fn a_take_goes_on_past_the_window() {
     }
 }
 
+/// Other ids may follow whenever its history has been shortened.
+struct Turning {
+    count: Count,
+    refused: usize,
+}
+
+impl Turning {
+    fn ids(&self) -> Range<u32> {
+        if self.count.shortened.len().is_multiple_of(2) { 2..10 } else { 10..20 }
+    }
+}
+
+impl Guide for Turning {
+    fn allowed(&mut self, ids: &mut Vec<Range<u32>>) {
+        self.count.ids = self.ids();
+        self.count.allowed(ids);
+    }
+
+    fn accept(&mut self, id: u32) {
+        self.refused += usize::from(!self.ids().contains(&id));
+        self.count.accept(id);
+    }
+
+    fn shorten(&mut self, history: &[u32], max: usize) -> Vec<u32> {
+        Guide::shorten(&mut self.count, history, max)
+    }
+
+    fn shortened(&self, history: &[u32], max: usize) -> Vec<u32> {
+        self.count.shortened(history, max)
+    }
+}
+
+/// An id was chosen among those that could have followed before the window moved, and an
+/// answer could end in an error where it did.
+#[test]
+fn what_may_follow_is_asked_again_when_the_window_has_moved() {
+    let model = model();
+    let count = Count::new(2..10, model.config().n_positions * 3);
+    let mut guides = [Turning { count, refused: 0 }];
+    generate(&model, &mut Prompt::new(&model), &PROMPT, &mut guides, &SAMPLING, &|| false).unwrap();
+    assert!(guides[0].count.shortened.len() >= 5);
+    assert_eq!(guides[0].refused, 0);
+}
+
 /// What the likeliest ids are, one uncached call an id, given where the guide shortened.
 fn greedy(model: &Gpt2, prompt: &[u32], guide: &Count) -> Vec<u32> {
     let mut history = prompt.to_vec();
