@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, convert, dataset, generate, model, train};
+use crate::{bench, convert, dataset, eval, generate, model, train};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -39,8 +39,8 @@ pub enum Command {
     #[command(long_about = train::ABOUT)]
     Train(Box<train::TrainArgs>),
     /// Measure a model on folders of MIDI files
-    #[command(long_about = train::eval::ABOUT)]
-    Eval(train::eval::EvalArgs),
+    #[command(long_about = eval::ABOUT)]
+    Eval(eval::EvalArgs),
     /// Let a model answer a phrase
     #[command(long_about = generate::ABOUT)]
     Generate(generate::GenerateArgs),

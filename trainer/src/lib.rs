@@ -5,7 +5,8 @@
 //! gives back an [`Outcome`]. Only [`main`] knows exit codes.
 //!
 //! - [`convert`]: `encode` and `decode`, files and folders.
-//! - [`train`]: `train` and `eval`; data, loop, checkpoints, model card.
+//! - [`train`]: data, loop, checkpoints, model card.
+//! - [`eval`]: models measured beside each other, and beside a human.
 //! - [`generate`]: `generate`, a phrase in and takes out.
 //! - [`limits`]: what an answer is held to, as it is typed.
 //! - [`mod@bench`]: `bench decode` and `bench train`, how fast this machine answers and learns.
@@ -14,7 +15,7 @@
 //! - [`hub`]: how these talk to the Hugging Face Hub.
 //! - [`device`]: what a model runs on, as it is typed.
 //! - [`ngram`]: the n-gram model every trained model is compared with.
-//! - [`bars`], [`encodings`], [`files`], [`manifest`], [`progress`], [`interrupt`]: what they share.
+//! - [`bars`], [`encodings`], [`excerpt`], [`files`], [`manifest`], [`progress`], [`interrupt`]: what they share.
 #![forbid(unsafe_code)]
 
 pub mod bars;
@@ -24,6 +25,8 @@ pub mod convert;
 pub mod dataset;
 pub mod device;
 pub mod encodings;
+pub mod eval;
+pub mod excerpt;
 pub mod files;
 pub mod generate;
 pub mod hub;
@@ -87,7 +90,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Encode(args) => convert::encode(&args),
         Command::Decode(args) => convert::decode(&args),
         Command::Train(args) => train::run(&args),
-        Command::Eval(args) => train::eval::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),

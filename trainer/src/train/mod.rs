@@ -1,4 +1,4 @@
-//! `continuo train` and `continuo eval`.
+//! `continuo train`.
 //!
 //! - [`settings`]: what was typed becomes what a run needs.
 //! - [`corpus`], [`split`]: folders of MIDI files become pieces; [`stored`]: so do data sets.
@@ -7,13 +7,11 @@
 //! - [`checkpoints`]: what is kept on disk, and how a run is resumed.
 //! - [`measure`], [`card`]: the figures and the model card.
 //! - [`metrics`], [`plot`], [`tensorboard`], [`samples`]: what a run shows of itself as it goes.
-//! - [`eval`]: a model measured on other music.
 
 pub mod batches;
 pub mod card;
 pub mod checkpoints;
 pub mod corpus;
-pub mod eval;
 pub mod looping;
 pub mod measure;
 pub mod metrics;

@@ -10,8 +10,8 @@ use continuo_model::ModelFiles;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
+use crate::eval;
 use crate::train::TrainArgs;
-use crate::train::eval;
 use crate::train::stored::{self, Data};
 
 /// Layers, heads and width by a name.

@@ -91,8 +91,15 @@ fn a_tiny_model_is_trained_measured_described_and_read_back() {
     let measured = check(root, &["eval", "model", "music/part0", "--ngram", "music/part1", "--json"], 0);
     let lines: Vec<serde_json::Value> =
         measured.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(lines.len(), 2, "{measured}");
+    assert_eq!(lines.len(), 3, "{measured}");
     assert_eq!(lines[0]["ids"], lines[1]["ids"], "both are measured on the same ids");
+    let polyphony = |n: usize| lines[n]["measures"]["polyphony"]["mean"].as_f64();
+    assert_eq!(
+        (polyphony(1), polyphony(2)),
+        (None, Some(1.0)),
+        "a 5-gram answers nothing, a melody is one voice"
+    );
+    assert!(polyphony(0).is_some(), "{measured}");
 }
 
 #[test]

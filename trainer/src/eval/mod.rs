@@ -1,0 +1,150 @@
+//! `continuo eval`: how well models predict music, and how like a human's their answers are.
+//!
+//! - [`measures`]: seven numbers about some bars.
+//! - [`answers`]: what models make of the first bars of pieces, beside what the pieces have.
+//! - [`report`]: all of it as a table, as JSON, and as a page with plots.
+
+pub mod answers;
+pub mod measures;
+pub mod report;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use continuo_engine::source::{self, spelling_of};
+use continuo_model::train::Trainer;
+use continuo_model::{Config, ModelFiles};
+
+use crate::encodings::EncodingName;
+use crate::eval::answers::Answers;
+use crate::eval::report::{Report, Row};
+use crate::ngram::NGram;
+use crate::train::batches::cut;
+use crate::train::corpus::Corpus;
+use crate::train::settings::Settings;
+use crate::train::{TrainArgs, card, corpus, measure, start};
+use crate::{Outcome, files};
+
+/// What `--help` tells first.
+pub(crate) const ABOUT: &str = "Measure models on music they have not seen, side by side.\n\n\
+    How well each predicts it: the mean loss in nats a token, and bits a note, which compares models of different \
+    encodings. And how like a human's its answers are: each model answers the first four bars of the pieces, and \
+    seven measures of these answers stand beside those of what the pieces have there, with the distance between \
+    the two (how far one's numbers have to be moved on average to be the other's; 0 is as the human). With --ngram, an \
+    interpolated 5-gram is trained on other folders and measured on the same ids.";
+
+/// What `continuo eval` can be told.
+#[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  \
+        continuo eval model/ unseen-music/\n  \
+        continuo eval old-model/ new-model/ unseen-music/ --report report.html\n  \
+        continuo eval model/ unseen-music/ --ngram training-music/ --json")]
+pub struct EvalArgs {
+    /// Models (folders, files or names that were pulled), and folders of MIDI files to measure on
+    #[arg(value_name = "MODEL|MIDI_FOLDER", required = true, num_args = 2..)]
+    pub paths: Vec<PathBuf>,
+    /// Folders of MIDI files to train an n-gram on, for comparison
+    #[arg(long, value_name = "MIDI_FOLDER", num_args = 1..)]
+    pub ngram: Vec<PathBuf>,
+    /// How many pieces each model answers; 0 leaves the seven measures out
+    #[arg(long, value_name = "COUNT", default_value_t = 32)]
+    pub answers: usize,
+    /// Write a page with plots
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Rows measured at a time
+    #[arg(long, default_value_t = 8)]
+    pub batch: usize,
+    /// Print JSON, an object a line, in place of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs `continuo eval`.
+///
+/// # Errors
+/// One sentence that names the file and the remedy.
+pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
+    let (music, models): (Vec<PathBuf>, Vec<PathBuf>) = args.paths.iter().cloned().partition(|p| is_music(p));
+    if models.is_empty() {
+        bail!(
+            "none of these is a model; name one first: a folder with a config.json, a model's file, or the name of a \
+             model that was pulled"
+        );
+    }
+    if music.is_empty() {
+        bail!("name a folder of MIDI files to measure on, behind the models");
+    }
+    let models: Vec<(String, PathBuf)> = models
+        .iter()
+        .map(|model| Ok((model.display().to_string(), source::find(model)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let mut report = Report::default();
+    let mut refused = false;
+    let mut compared: Vec<EncodingName> = Vec::new();
+    for (name, path) in &models {
+        let (encoding, Config { n_positions: context, .. }) = open(path)?;
+        let (corpus, measured_on) = chunks(&music, encoding, context)?;
+        refused |= !corpus.refused.is_empty();
+        let settings = Settings::new(&TrainArgs { folders: music.clone(), ..TrainArgs::default() })?;
+        let settings = Settings { context, batch: args.batch.max(1), ..settings };
+        let mut trainer = Trainer::from_model(path, start::train_config(&settings, 1))?;
+        let Some(measured) = measure::model(&mut trainer, &measured_on, settings.batch)? else {
+            return Ok(Outcome::Interrupted);
+        };
+        drop(trainer);
+        let notes = card::count_notes(encoding.encoding().as_ref(), corpus.part(false));
+        report.rows.push(Row { name: name.clone(), encoding, measured, notes });
+        if !args.ngram.is_empty() && !compared.contains(&encoding) {
+            compared.push(encoding);
+            let (_, training) = chunks(&args.ngram, encoding, context)?;
+            let ngram = NGram::train(training.iter().map(Vec::as_slice), encoding.encoding().vocab_size());
+            let measured = measure::ngram(&ngram, &measured_on);
+            report.rows.push(Row { name: "5-gram".to_owned(), encoding, measured, notes });
+        }
+    }
+    if args.answers > 0 {
+        let Some(answers) = Answers::of(&models, &music, args.answers)? else {
+            return Ok(Outcome::Interrupted);
+        };
+        report.answers = Some(answers);
+    }
+    crate::print(&if args.json { report.json() } else { report.table() });
+    if let Some(path) = &args.report {
+        files::write(path, report.page().as_bytes())?;
+        eprintln!("the report is in {}", path.display());
+    }
+    Ok(if refused { Outcome::Refused } else { Outcome::Done })
+}
+
+/// Whether a folder is one of music: models have a `config.json`, or are files or names.
+fn is_music(path: &Path) -> bool {
+    path.is_dir() && !path.join("config.json").exists()
+}
+
+/// Pieces, and what a model of a context reads of them.
+fn chunks(
+    folders: &[PathBuf],
+    encoding: EncodingName,
+    context: usize,
+) -> anyhow::Result<(Corpus, Vec<Vec<u32>>)> {
+    let corpus = corpus::read(folders, encoding.encoding().as_ref(), 0.0)?;
+    let chunks = corpus.part(false).flat_map(|piece| cut(encoding, &piece.ids, context + 1)).collect();
+    Ok((corpus, chunks))
+}
+
+/// The encoding and the shape of a model; `text` where nothing tells the encoding, as of
+/// models of MIDI Gen AI.
+///
+/// # Errors
+/// If the model cannot be read, or its encoding is none of this build's.
+pub fn open(model: &Path) -> anyhow::Result<(EncodingName, Config)> {
+    let files = ModelFiles::open(model)?;
+    let spelling = spelling_of(model, &files)?;
+    let name = spelling.as_ref().map_or("text", |spelling| &spelling.encoding);
+    let encoding = EncodingName::named(name).with_context(|| {
+        format!("{} does not name a known encoding (text, beat, anticipation, midilike)", model.display())
+    })?;
+    Ok((encoding, files.config().clone()))
+}
