@@ -1,6 +1,8 @@
 //! `continuo generate`: a phrase in, takes out.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
@@ -51,6 +53,9 @@ pub struct GenerateArgs {
     /// How long an answer is, in bars, 1 to 256
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BARS)))]
     pub bars: u32,
+    /// End each answer after so many notes, if its bars are not over before
+    #[arg(long, value_name = "NOTES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_notes: Option<u32>,
     /// Where it begins: the next bar line or the next beat after the phrase
     #[arg(long, value_enum, default_value_t = Start::Bar)]
     pub start: Start,
@@ -112,15 +117,30 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
     let sampling = sampling(args)?;
     let window = window(&phrase, args)?;
     let limits = args.limits.limits(&phrase, window)?;
+    let begun = Instant::now();
     let engine = open(args)?;
+    let loading = begun.elapsed();
     let request = Request { phrase, window, takes: usize::from(args.takes), sampling, limits, pace: None };
-    let Some(takes) = answer(&engine, &request)? else {
+    let most = args.max_notes.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let begun = Instant::now();
+    let Some((takes, first)) = answer(&engine, &request, most)? else {
         eprintln!("interrupted; nothing was written");
         return Ok(Outcome::Interrupted);
     };
+    let times = Times { loading, first, answering: begun.elapsed() };
     files::write(&args.output, &write(&request.phrase, &takes, args))?;
-    tell(args, &engine, &request, &takes);
+    tell(args, &engine, &request, &takes, &times);
     Ok(Outcome::Done)
+}
+
+/// How long what took.
+struct Times {
+    /// Until the model was there.
+    loading: Duration,
+    /// From then until the first note was known; none without notes.
+    first: Option<Duration>,
+    /// Until the last was.
+    answering: Duration,
 }
 
 fn open(args: &GenerateArgs) -> anyhow::Result<Engine> {
@@ -193,16 +213,26 @@ fn window(phrase: &Score, args: &GenerateArgs) -> anyhow::Result<Window> {
     Ok(Window { from: beats(from), until: beats(until) })
 }
 
-/// Generates; `None` where the user interrupted it.
-fn answer(engine: &Engine, request: &Request) -> anyhow::Result<Option<Vec<Vec<BeatNote>>>> {
+/// Takes, and after how long the first note was known.
+type Answer = (Vec<Vec<BeatNote>>, Option<Duration>);
+
+/// Generates at most so many notes a take; `None` where the user interrupted it.
+fn answer(engine: &Engine, request: &Request, most: usize) -> anyhow::Result<Option<Answer>> {
+    let (begun, mut first) = (Instant::now(), None);
+    let full = AtomicUsize::new(0);
+    let cancelled = || interrupt::requested() || full.load(Ordering::Relaxed) == request.takes;
     let mut takes = vec![Vec::new(); request.takes];
     let mut reached = vec![request.window.from; request.takes];
     let length = request.window.until - request.window.from;
     let progress = Progress::percent("% generated");
-    let result = engine.generate(request, &interrupt::requested, &mut |event| {
+    let result = engine.generate(request, &cancelled, &mut |event| {
         match event {
             TakeEvent::Note { take, note } => {
-                takes[take].push(note);
+                first.get_or_insert_with(|| begun.elapsed());
+                if takes[take].len() < most {
+                    takes[take].push(note);
+                    full.fetch_add(usize::from(takes[take].len() == most), Ordering::Relaxed);
+                }
                 reached[take] = reached[take].max(note.start);
             }
             TakeEvent::Reached { take, beat } => reached[take] = reached[take].max(beat),
@@ -213,7 +243,7 @@ fn answer(engine: &Engine, request: &Request) -> anyhow::Result<Option<Vec<Vec<B
     });
     progress.finish();
     result?;
-    Ok((!interrupt::requested()).then_some(takes))
+    Ok((!interrupt::requested()).then_some((takes, first)))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
@@ -252,7 +282,8 @@ pub(crate) fn in_ticks(phrase: &Score, note: &BeatNote) -> Note {
     }
 }
 
-fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<BeatNote>]) {
+fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<BeatNote>], times: &Times) {
+    let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let counts: Vec<usize> = takes.iter().map(Vec::len).collect();
     if args.json {
         let Sampling { temperature, top_k, top_p, min_p, no_repeat, seed } = request.sampling;
@@ -262,6 +293,8 @@ fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<Be
             "min_p": crate::shortest(min_p), "no_repeat": no_repeat,
             "from_beat": request.window.from, "until_beat": request.window.until,
             "phrase_notes": request.phrase.notes.len(), "take_notes": counts,
+            "loading_ms": milliseconds(times.loading), "first_note_ms": times.first.map(milliseconds),
+            "answering_ms": milliseconds(times.answering),
         });
         crate::print(&format!("{about}\n"));
         return;

@@ -47,6 +47,22 @@ fn the_answer_lies_in_the_bars_after_the_phrase() {
 }
 
 #[test]
+fn an_answer_ends_after_so_many_notes() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    model(root);
+    let phrase = melody(2, 16);
+    let whole = answer(root, &phrase, &["--answer-only"]);
+    let short = answer(root, &phrase, &["--answer-only", "--max-notes", "5"]);
+    assert!(whole.notes.len() > 5, "{} notes", whole.notes.len());
+    // In the file, a key that is struck again ends its note before.
+    let onsets = |score: &Score| score.notes.iter().map(|n| (n.start, n.pitch)).take(5).collect::<Vec<_>>();
+    assert_eq!((short.notes.len(), onsets(&short)), (5, onsets(&whole)));
+    let three = answer(root, &phrase, &["--answer-only", "--max-notes", "5", "--takes", "3"]);
+    assert_eq!(three.notes.len(), 15);
+}
+
+#[test]
 fn limits_are_kept_as_they_are_typed() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -136,6 +152,8 @@ fn tracks_are_named_and_the_summary_can_be_read_by_programs() {
     let line = said.lines().find(|line| line.starts_with('{')).unwrap();
     let about: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(about["take_notes"].as_array().unwrap().len(), 3);
+    let time = |name: &str| about[name].as_f64().unwrap();
+    assert!(time("loading_ms") > 0.0 && time("first_note_ms") <= time("answering_ms"), "{about}");
     assert_eq!((about["from_beat"].as_f64(), about["until_beat"].as_f64()), (Some(8.0), Some(12.0)));
     let bytes = fs::read(root.join("deep/out.mid")).unwrap();
     for name in ["Phrase", "Take 1", "Take 2", "Take 3"] {
