@@ -4,20 +4,19 @@
 
 use crate::{Config, math};
 
-use super::Batch;
 use super::kernels::attention::{self, Saved, Shape};
 use super::kernels::dropout::{self, Dropout};
 use super::kernels::layer_norm::{self, Norm};
 use super::kernels::matmul::{Onto, Threads, View, ViewMut, matmul};
 use super::kernels::{cross_entropy, gelu, linear};
 use super::parameters::{Layout, Pair};
+use super::{Batch, TrainConfig};
 
 /// The most logits that are held at a time; their rows are worked off in pieces.
 const LOGITS: usize = 1 << 22;
 
-/// What a block keeps for its backward pass.
+/// What a block keeps for its backward pass, beside what it was given.
 struct Kept {
-    x: Vec<f32>,                         // (r, c), the residual stream on entry
     ln_1: Vec<f32>,                      // (r, c)
     ln_1_rows: Vec<layer_norm::Moments>, // (r)
     qkv: Vec<f32>,                       // (r, 3c)
@@ -32,7 +31,8 @@ struct Kept {
 
 /// The buffers of both passes.
 pub(super) struct Buffers {
-    blocks: Vec<Kept>,
+    entries: Vec<Vec<f32>>,              // a block: (r, c), the residual stream on entry
+    blocks: Vec<Kept>,                   // a block; one for all where they are recomputed
     x: Vec<f32>,                         // (r, c), the residual stream after all blocks
     ln_f: Vec<f32>,                      // (r, c)
     ln_f_rows: Vec<layer_norm::Moments>, // (r)
@@ -80,14 +80,14 @@ impl Network {
         Self { config: config.clone(), layout: Layout::new(config) }
     }
 
-    /// Buffers for at most `batch` sequences of `context` ids at a time.
-    pub(super) fn buffers(&self, batch: usize, context: usize) -> Buffers {
+    /// Buffers for as many sequences at a time as a training works on.
+    pub(super) fn buffers(&self, train: &TrainConfig) -> Buffers {
         let config = &self.config;
-        let (r, c, inner) = (batch * context, config.n_embd, config.inner());
+        let (r, c, inner) = (train.batch * train.context, config.n_embd, config.inner());
+        let kept_blocks = if train.recompute { config.n_layer.min(1) } else { config.n_layer };
         let zeros = |width: usize| vec![0.0; r * width];
         let moments = || vec![[0.0; 2]; r];
         let kept = || Kept {
-            x: zeros(c),
             ln_1: zeros(c),
             ln_1_rows: moments(),
             qkv: zeros(3 * c),
@@ -100,7 +100,8 @@ impl Network {
             active: zeros(inner),
         };
         Buffers {
-            blocks: (0..config.n_layer).map(|_| kept()).collect(),
+            entries: (0..config.n_layer).map(|_| zeros(c)).collect(),
+            blocks: (0..kept_blocks).map(|_| kept()).collect(),
             x: zeros(c),
             ln_f: zeros(c),
             ln_f_rows: moments(),
@@ -147,14 +148,16 @@ impl Network {
 
     fn forward(&self, buffers: &mut Buffers, parameters: &[f32], pass: &Pass<'_>) {
         let (r, c) = (pass.ids.len(), self.config.n_embd);
-        let first = buffers.blocks.first_mut().map_or(&mut buffers.x, |block| &mut block.x);
+        let first = buffers.entries.first_mut().unwrap_or(&mut buffers.x);
         self.embed(&mut first[..r * c], parameters, pass);
-        for layer in 0..buffers.blocks.len() {
-            let (done, rest) = buffers.blocks.split_at_mut(layer + 1);
-            let out = rest.first_mut().map_or(&mut buffers.x, |next| &mut next.x);
+        for layer in 0..buffers.entries.len() {
+            let (done, rest) = buffers.entries.split_at_mut(layer + 1);
+            let out = rest.first_mut().unwrap_or(&mut buffers.x);
+            let place = layer.min(buffers.blocks.len() - 1);
             self.block(
                 layer,
-                &mut done[layer],
+                &done[layer][..r * c],
+                &mut buffers.blocks[place],
                 &mut buffers.branch[..r * c],
                 &mut out[..r * c],
                 parameters,
@@ -180,9 +183,11 @@ impl Network {
         dropout::apply(pass.dropout(0), x);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "buffers of one pass, which lie apart")]
     fn block(
         &self,
         layer: usize,
+        x: &[f32],
         kept: &mut Kept,
         branch: &mut [f32],
         out: &mut [f32],
@@ -197,11 +202,11 @@ impl Network {
         };
         let [attention_dropout, mlp_dropout] = residual_dropouts(layer, pass);
 
-        layer_norm::forward(kept.ln_1, kept.ln_1_rows, kept.x, self.norm(parameters, &slots.ln_1));
+        layer_norm::forward(kept.ln_1, kept.ln_1_rows, x, self.norm(parameters, &slots.ln_1));
         affine(kept.qkv, kept.ln_1, &slots.c_attn);
         attention::forward(kept.attended, kept.sums, kept.qkv, self.shape(layer, pass.context));
         affine(branch, kept.attended, &slots.attn_proj);
-        dropout::add(attention_dropout, kept.middle, kept.x, branch);
+        dropout::add(attention_dropout, kept.middle, x, branch);
 
         layer_norm::forward(kept.ln_2, kept.ln_2_rows, kept.middle, self.norm(parameters, &slots.ln_2));
         affine(kept.inner, kept.ln_2, &slots.c_fc);
@@ -248,7 +253,13 @@ impl Network {
         dx.fill(0.0);
         let x = (&buffers.x[..r * c], &buffers.ln_f_rows[..r]);
         norm_backward(dx, &buffers.dbranch[..r * c], x, &self.layout.ln_f, parameters, gradient);
-        for layer in (0..buffers.blocks.len()).rev() {
+        for layer in (0..buffers.entries.len()).rev() {
+            // The last one's is there still.
+            if buffers.blocks.len() == 1 && layer + 1 < buffers.entries.len() {
+                let (x, out) = (&buffers.entries[layer][..r * c], &mut buffers.dqkv[..r * c]);
+                let (kept, branch) = (&mut buffers.blocks[0], &mut buffers.branch[..r * c]);
+                self.block(layer, x, kept, branch, out, parameters, pass);
+            }
             self.block_backward(layer, buffers, parameters, gradient, pass);
         }
         let dx = &mut buffers.dx[..r * c];
@@ -268,7 +279,9 @@ impl Network {
         pass: &Pass<'_>,
     ) {
         let (r, c, inner) = (pass.ids.len(), self.config.n_embd, self.config.inner());
-        let kept = buffers.blocks[layer].part(r, c, inner, self.config.n_head);
+        let x = &buffers.entries[layer][..r * c];
+        let place = layer.min(buffers.blocks.len() - 1);
+        let kept = buffers.blocks[place].part(r, c, inner, self.config.n_head);
         let slots = &self.layout.blocks[layer];
         let (dx, branch, dbranch) =
             (&mut buffers.dx[..r * c], &mut buffers.branch[..r * c], &mut buffers.dbranch[..r * c]);
@@ -294,7 +307,7 @@ impl Network {
         let saved = Saved { qkv: kept.qkv, y: kept.attended, sums: kept.sums };
         attention::backward(dqkv, dbranch, saved, self.shape(layer, pass.context));
         back(dbranch, dqkv, kept.ln_1, &slots.c_attn);
-        norm_backward(dx, dbranch, (kept.x, kept.ln_1_rows), &slots.ln_1, parameters, gradient);
+        norm_backward(dx, dbranch, (x, kept.ln_1_rows), &slots.ln_1, parameters, gradient);
     }
 }
 
@@ -344,7 +357,6 @@ fn two<'a>(gradient: &'a mut [f32], pair: &Pair) -> (&'a mut [f32], &'a mut [f32
 
 /// The parts of what is kept that a pass of `r` rows uses.
 struct Part<'a> {
-    x: &'a mut [f32],
     ln_1: &'a mut [f32],
     ln_1_rows: &'a mut [layer_norm::Moments],
     qkv: &'a mut [f32],
@@ -360,7 +372,6 @@ struct Part<'a> {
 impl Kept {
     fn part(&mut self, r: usize, c: usize, inner: usize, heads: usize) -> Part<'_> {
         Part {
-            x: &mut self.x[..r * c],
             ln_1: &mut self.ln_1[..r * c],
             ln_1_rows: &mut self.ln_1_rows[..r],
             qkv: &mut self.qkv[..r * 3 * c],

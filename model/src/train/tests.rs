@@ -202,3 +202,25 @@ fn the_number_of_threads_does_not_change_a_bit() {
     };
     assert!(run(1) == run(3));
 }
+
+#[test]
+fn blocks_that_are_computed_again_learn_the_same_bit_by_bit() {
+    let config =
+        Config { vocab_size: 300, n_positions: 96, n_embd: 64, n_layer: 3, n_head: 4, ..Config::default() };
+    let ids: Vec<u32> = (0..384u32).map(|i| i * 37 % 300).collect();
+    let batch = Batch { targets: ids.clone(), ids, batch: 4, context: 96 };
+    let run = |recompute| {
+        let train = TrainConfig {
+            batch: 2,
+            accumulation: 2,
+            context: 96,
+            dropout: 0.1,
+            recompute,
+            ..TrainConfig::default()
+        };
+        let mut trainer = Trainer::new(config.clone(), train).unwrap();
+        let losses: Vec<f64> = (0..3).map(|_| trainer.step(&batch).unwrap().loss).collect();
+        (losses, trainer.evaluate(&batch).unwrap(), trainer.parameters)
+    };
+    assert!(run(false) == run(true));
+}

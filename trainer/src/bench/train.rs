@@ -37,6 +37,9 @@ pub struct TrainArgs {
     /// How many threads, 1 to 64 [default: as many as there are cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+    /// Compute blocks again in place of keeping what their backward pass needs
+    #[arg(long)]
+    pub gradient_checkpointing: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -83,8 +86,14 @@ fn measure(args: &TrainArgs) -> anyhow::Result<(usize, Duration)> {
         None => window.min(512),
     };
     let batch = usize::from(args.batch);
-    let config =
-        TrainConfig { batch, context, warmup_steps: 0, learning_rate: 1e-4, ..TrainConfig::default() };
+    let config = TrainConfig {
+        batch,
+        context,
+        warmup_steps: 0,
+        learning_rate: 1e-4,
+        recompute: args.gradient_checkpointing,
+        ..TrainConfig::default()
+    };
     let mut trainer = Trainer::from_model(&path, config)?;
     let vocabulary = u32::try_from(trainer.config().vocab_size)?;
     let ids: Vec<u32> =

@@ -100,6 +100,10 @@ pub struct TrainArgs {
     /// How many times so many rows make a step: more rows than memory has room for [default: 1; 8 with --base]
     #[arg(long, value_name = "TIMES")]
     pub accumulate: Option<usize>,
+    /// Compute each block again for its backward pass in place of keeping what that needs: far less memory, a third
+    /// more time, and the same model bit by bit
+    #[arg(long)]
+    pub gradient_checkpointing: bool,
     /// End after so many steps
     #[arg(long, conflicts_with_all = ["epochs", "minutes"])]
     pub steps: Option<u64>,

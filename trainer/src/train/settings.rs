@@ -158,6 +158,9 @@ pub struct Settings {
     /// How many times so many rows make a step.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// Whether blocks are computed again rather than kept.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// When training ends.
     pub budget: Budget,
     /// The highest learning rate.
@@ -228,6 +231,7 @@ impl Settings {
             // goes as MIDI Gen AI's did: 5 epochs, 4 times 8 rows a step, 5e-5, no warm-up.
             batch: args.batch.unwrap_or(if tuning { 4 } else { 8 }),
             accumulate: args.accumulate.unwrap_or(if tuning { 8 } else { 1 }),
+            gradient_checkpointing: args.gradient_checkpointing,
             budget: args.budget(),
             // Small models like high rates; a trained one forgets at them. Fresh embeddings have to
             // get somewhere first.

@@ -92,6 +92,7 @@ pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
         dropout: settings.dropout,
         seed: settings.seed,
         accumulation: settings.accumulate,
+        recompute: settings.gradient_checkpointing,
     }
 }
 
