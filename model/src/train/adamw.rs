@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::TrainConfig;
-use super::parameters::Layout;
+use super::parameters::Slot;
 use crate::math;
 
 /// Elements that are one piece of work.
@@ -54,7 +54,7 @@ pub(super) struct Rates {
 /// Makes one update of `parameters`.
 pub(super) fn update(
     config: &TrainConfig,
-    layout: &Layout,
+    slots: &[Slot],
     parameters: &mut [f32],
     moments: &mut Moments,
     gradient: &[f32],
@@ -70,7 +70,7 @@ pub(super) fn update(
         epsilon: config.epsilon,
         keep: 1.0,
     };
-    for slot in &layout.slots {
+    for slot in slots {
         let keep = if slot.decays { 1.0 - rate * config.weight_decay } else { 1.0 };
         let update = Update { keep, ..update };
         let range = slot.range.clone();

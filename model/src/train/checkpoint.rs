@@ -10,12 +10,16 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
 use super::adamw::Moments;
+use super::lora::Adapters;
 use super::parameters::Layout;
 use super::{TrainConfig, Trainer, check_settings};
 use crate::{Config, ModelError};
 
 const FILE: &str = "checkpoint.safetensors";
-const TENSORS: [&str; 3] = ["parameters", "first_moment", "second_moment"];
+/// What is learned in place of the weights; these are then the ones it is added to.
+const ADAPTERS: &str = "adapters";
+const WEIGHTS: &str = "parameters";
+const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
 
 /// What a checkpoint holds.
 pub(super) struct Saved {
@@ -24,6 +28,7 @@ pub(super) struct Saved {
     pub(super) step: u64,
     pub(super) parameters: Vec<f32>,
     pub(super) moments: Moments,
+    pub(super) adapters: Option<Vec<f32>>,
 }
 
 /// Writes `bytes` to `name` in the folder `dir`: what stood there before is
@@ -42,17 +47,21 @@ pub(super) fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> Result<(
 }
 
 pub(super) fn write(trainer: &Trainer, dir: &Path) -> Result<(), ModelError> {
-    let flat = [&trainer.parameters, &trainer.moments.first, &trainer.moments.second];
-    let bytes = flat.map(|values| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+    let adapters = trainer.adapters.as_ref();
+    let mut flat = vec![(WEIGHTS, adapters.map_or(&trainer.parameters, |adapters| &adapters.base))];
+    flat.extend(MOMENTS.into_iter().zip([&trainer.moments.first, &trainer.moments.second]));
+    flat.extend(adapters.map(|adapters| (ADAPTERS, &adapters.values)));
+    let bytes: Vec<(&str, usize, Vec<u8>)> = flat
+        .into_iter()
+        .map(|(name, values)| (name, values.len(), values.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
     let damaged = |error: &dyn std::fmt::Display| ModelError::Damaged {
         file: dir.join(FILE).display().to_string(),
         problem: format!("cannot be made ({error})"),
     };
-    let shape = vec![trainer.parameters.len()];
-    let views = TENSORS
+    let views = bytes
         .iter()
-        .zip(&bytes)
-        .map(|(&name, bytes)| TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view)));
+        .map(|(name, len, bytes)| TensorView::new(Dtype::F32, vec![*len], bytes).map(|view| (*name, view)));
     let views = views.collect::<Result<Vec<_>, _>>().map_err(|error| damaged(&error))?;
     let json = |value: serde_json::Result<String>| value.map_err(|error| damaged(&error));
     let metadata = HashMap::from([
@@ -85,15 +94,25 @@ pub(super) fn read(dir: &Path) -> Result<Saved, ModelError> {
     let step = entry("step")?.parse().map_err(|_| damaged("no step number".to_owned()))?;
     config.check(&name)?;
     check_settings(&config, &train)?;
-    let len = Layout::new(&config).len();
-    let flat = |tensor: &str| {
+    let layout = Layout::new(&config);
+    let len = layout.len();
+    let flat = |tensor: &str, len: usize| {
         let view = tensors.tensor(tensor).map_err(|error| damaged(error.to_string()))?;
         if view.dtype() != Dtype::F32 || view.shape() != [len] {
             return Err(damaged(format!("`{tensor}` is not {len} numbers")));
         }
         Ok(view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
-    let [parameters, first, second] = TENSORS;
-    let (parameters, first, second) = (flat(parameters)?, flat(first)?, flat(second)?);
-    Ok(Saved { config, train, step, parameters, moments: Moments { first, second } })
+    let parameters: Vec<f32> = flat(WEIGHTS, len)?;
+    let learned = train.lora.map(|lora| Adapters::count(lora, &layout));
+    let adapters = learned.map(|count| flat(ADAPTERS, count)).transpose()?;
+    let [first, second] = MOMENTS.map(|name| flat(name, learned.unwrap_or(len)));
+    Ok(Saved {
+        config,
+        train,
+        step,
+        parameters,
+        moments: Moments { first: first?, second: second? },
+        adapters,
+    })
 }

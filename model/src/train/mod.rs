@@ -6,6 +6,7 @@ mod adamw;
 mod checkpoint;
 mod export;
 mod kernels;
+mod lora;
 mod network;
 mod parameters;
 mod schedule;
@@ -19,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Activation, Config, ModelError, ModelFiles};
 use adamw::Moments;
 use kernels::cross_entropy::IGNORED;
+use lora::Adapters;
 use network::{Buffers, Network, Pass};
 
+pub use lora::Lora;
 pub use schedule::learning_rate;
 
 /// How a model is trained.
@@ -60,6 +63,8 @@ pub struct TrainConfig {
     /// needs: some seven times less memory for activations, a third more work, and the same
     /// numbers bit by bit (gradient checkpointing).
     pub recompute: bool,
+    /// What is learned in place of the weights; none learns these.
+    pub lora: Option<Lora>,
 }
 
 impl Default for TrainConfig {
@@ -80,6 +85,7 @@ impl Default for TrainConfig {
             seed: 0,
             accumulation: 1,
             recompute: false,
+            lora: None,
         }
     }
 }
@@ -121,6 +127,8 @@ pub struct Trainer {
     parameters: Vec<f32>,
     gradient: Vec<f32>,
     moments: Moments,
+    /// What is learned in place of the weights, which are then sums with it.
+    adapters: Option<Adapters>,
     step: u64,
 }
 
@@ -175,15 +183,21 @@ impl Trainer {
         let network = Network::new(&saved.config);
         let mut trainer = Self::assemble(saved.config, saved.train, network, saved.parameters);
         trainer.moments = saved.moments;
+        if let (Some(adapters), Some(values)) = (&mut trainer.adapters, saved.adapters) {
+            adapters.values = values;
+            adapters.merge(&mut trainer.parameters);
+        }
         trainer.step = saved.step;
         Ok(trainer)
     }
 
     fn assemble(config: Config, train: TrainConfig, network: Network, parameters: Vec<f32>) -> Self {
-        let len = parameters.len();
         let buffers = network.buffers(&train);
-        let (gradient, moments) = (vec![0.0; len], Moments::new(len));
-        Self { config, train, network, buffers, parameters, gradient, moments, step: 0 }
+        let adapters =
+            train.lora.map(|lora| Adapters::new(lora, &network.layout, parameters.clone(), train.seed));
+        let learned = adapters.as_ref().map_or(parameters.len(), |adapters| adapters.values.len());
+        let (gradient, moments) = (vec![0.0; parameters.len()], Moments::new(learned));
+        Self { config, train, network, buffers, parameters, gradient, moments, adapters, step: 0 }
     }
 
     /// Makes one optimizer step on `batch`, which holds `batch * accumulation`
@@ -221,7 +235,14 @@ impl Trainer {
     }
 
     fn update(&mut self, loss: f64, targets: usize) -> Result<StepReport, ModelError> {
-        let gradient_norm = adamw::norm(&self.gradient);
+        let (slots, values, gradient) = match &mut self.adapters {
+            Some(adapters) => {
+                adapters.project(&self.gradient);
+                (&adapters.slots, &mut adapters.values, &adapters.gradient)
+            }
+            None => (&self.network.layout.slots, &mut self.parameters, &self.gradient),
+        };
+        let gradient_norm = adamw::norm(gradient);
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             return Err(ModelError::Training(format!(
                 "at step {} the loss or its gradient is no longer a number; \
@@ -236,14 +257,10 @@ impl Trainer {
             if clip > 0.0 && gradient_norm > clip { (clip / gradient_norm) as f32 } else { 1.0 };
         self.step += 1;
         let rates = adamw::Rates { gradient_scale, learning_rate, count: self.step };
-        adamw::update(
-            &self.train,
-            &self.network.layout,
-            &mut self.parameters,
-            &mut self.moments,
-            &self.gradient,
-            rates,
-        );
+        adamw::update(&self.train, slots, values, &mut self.moments, gradient, rates);
+        if let Some(adapters) = &self.adapters {
+            adapters.merge(&mut self.parameters);
+        }
         Ok(StepReport { step: self.step, loss, gradient_norm, learning_rate, targets })
     }
 
@@ -295,9 +312,14 @@ impl Trainer {
         &self.train
     }
 
-    /// How many numbers the model learns.
+    /// How many numbers the model has.
     pub fn parameter_count(&self) -> usize {
         self.parameters.len()
+    }
+
+    /// How many numbers are learned: all, or those of what adapts them.
+    pub fn learned_count(&self) -> usize {
+        self.moments.first.len()
     }
 
     fn check_batch(&self, batch: &Batch) -> Result<(), ModelError> {
@@ -362,6 +384,11 @@ fn check_settings(config: &Config, train: &TrainConfig) -> Result<(), ModelError
         format!("batch, context and accumulation must be at least 1, batch * context at most {MAX_ROWS}")
     } else if !(in_unit(train.beta1) && in_unit(train.beta2) && in_unit(train.dropout)) {
         "beta1, beta2 and dropout must lie between 0 and 1".to_owned()
+    } else if train
+        .lora
+        .is_some_and(|lora| lora.rank == 0 || lora.rank > config.n_embd || !lora.alpha.is_finite())
+    {
+        format!("the rank of an adaptation must be 1 to {}, the model's width", config.n_embd)
     } else if !(0.0..=1.0).contains(&train.min_learning_rate_factor) {
         "min_learning_rate_factor must lie between 0 and 1".to_owned()
     } else if ![train.learning_rate, train.weight_decay, train.epsilon, train.clip]

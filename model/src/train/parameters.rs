@@ -126,17 +126,7 @@ impl Layout {
 
     /// Fresh weights, the same for the same `seed`.
     pub(super) fn initialise(&self, seed: u64) -> Vec<f32> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut parameters = vec![0.0; self.len()];
-        for slot in &self.slots {
-            let values = &mut parameters[slot.range.clone()];
-            match slot.initial {
-                Initial::Zeros => {}
-                Initial::Ones => values.fill(1.0),
-                Initial::Normal(deviation) => values.fill_with(|| normal(&mut rng, deviation)),
-            }
-        }
-        parameters
+        filled(&self.slots, seed)
     }
 
     /// The weights of a file, every shape checked.
@@ -173,6 +163,31 @@ impl Slot {
     pub(super) fn full_name(&self) -> String {
         if self.name == HEAD { self.name.clone() } else { format!("transformer.{}", self.name) }
     }
+}
+
+/// Fresh numbers for all of some places that follow each other.
+pub(super) fn filled(slots: &[Slot], seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut parameters = vec![0.0; slots.last().map_or(0, |slot| slot.range.end)];
+    for slot in slots {
+        let values = &mut parameters[slot.range.clone()];
+        match slot.initial {
+            Initial::Zeros => {}
+            Initial::Ones => values.fill(1.0),
+            Initial::Normal(deviation) => values.fill_with(|| normal(&mut rng, deviation)),
+        }
+    }
+    parameters
+}
+
+/// The place of a matrix that adapts another: random numbers, or zeros.
+pub(super) fn thin(name: String, shape: [usize; 2], start: usize, random: bool, decays: bool) -> Slot {
+    let range = start..start + shape[0] * shape[1];
+    // As wide as the authors' own code has it (`loralib`: Kaiming's uniform with a = sqrt(5)).
+    #[expect(clippy::cast_precision_loss, reason = "a width")]
+    let deviation = (1.0 / (3.0 * shape[0] as f64)).sqrt();
+    let initial = if random { Initial::Normal(deviation) } else { Initial::Zeros };
+    Slot { name, shape: shape.to_vec(), range, decays, initial }
 }
 
 /// A normally distributed number, by the method of Box and Muller.

@@ -224,3 +224,64 @@ fn blocks_that_are_computed_again_learn_the_same_bit_by_bit() {
     };
     assert!(run(false) == run(true));
 }
+
+/// The gradient of what is learned is that of the loss, and a run goes on from a checkpoint bit
+/// by bit.
+#[test]
+fn adapters_learn_alone_along_their_gradient_and_are_resumed() {
+    let config =
+        Config { vocab_size: 60, n_positions: 40, n_embd: 32, n_layer: 2, n_head: 2, ..Config::default() };
+    let lora = Some(Lora { rank: 3, alpha: 6.0, embeddings: false });
+    let train = TrainConfig {
+        batch: 2,
+        context: 40,
+        learning_rate: 1e-2,
+        warmup_steps: 0,
+        lora,
+        ..TrainConfig::default()
+    };
+    let ids: Vec<u32> = (0..80u32).map(|i| i * i % 47).collect();
+    let batch = Batch { targets: ids.iter().rev().copied().collect(), ids, batch: 2, context: 40 };
+    let mut trainer = Trainer::new(config, train).unwrap();
+    let before = trainer.parameters.clone();
+    let first = trainer.step(&batch).unwrap().loss;
+    trainer.step(&batch).unwrap();
+
+    gradient(&mut trainer, &batch);
+    let of_sums = trainer.gradient.clone();
+    let adapters = trainer.adapters.as_mut().unwrap();
+    adapters.project(&of_sums);
+    let (start, direction) = (adapters.values.clone(), adapters.gradient.clone());
+    let along: f64 = direction.iter().map(|&g| f64::from(g).powi(2)).sum();
+    let step = 1e-3 / along;
+    let mut moved = |sign: f64| {
+        let adapters = trainer.adapters.as_mut().unwrap();
+        #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
+        for ((value, &start), &by) in adapters.values.iter_mut().zip(&start).zip(&direction) {
+            *value = (f64::from(start) + sign * step * f64::from(by)) as f32;
+        }
+        adapters.merge(&mut trainer.parameters);
+        gradient(&mut trainer, &batch)
+    };
+    let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+    assert!((slope / along - 1.0).abs() < 0.02, "{slope} {along}");
+    moved(0.0);
+
+    let folder = tempfile::tempdir().unwrap();
+    trainer.save_checkpoint(folder.path()).unwrap();
+    let mut resumed = Trainer::resume(folder.path()).unwrap();
+    assert!(resumed.parameters == trainer.parameters);
+    let (a, b) = (trainer.step(&batch).unwrap(), resumed.step(&batch).unwrap());
+    assert_eq!(a, b);
+    assert!(resumed.parameters == trainer.parameters);
+
+    for _ in 0..20 {
+        trainer.step(&batch).unwrap();
+    }
+    assert!(trainer.step(&batch).unwrap().loss < first - 0.1);
+    assert!(trainer.learned_count() < trainer.parameter_count() / 3);
+    for slot in &trainer.network.layout.slots {
+        let same = before[slot.range.clone()] == trainer.parameters[slot.range.clone()];
+        assert_eq!(same, !slot.decays, "{}", slot.name);
+    }
+}

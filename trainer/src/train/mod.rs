@@ -91,6 +91,11 @@ pub struct TrainArgs {
     /// that a GPT-2 of words, or of another encoding, can be gone on from
     #[arg(long, requires = "base")]
     pub fresh_vocabulary: bool,
+    /// Leave the base model's weights as they are and learn for each of its matrices what is added to it: the
+    /// product of two matrices of this width (LoRA). Less memory, and less is forgotten; the model that is written
+    /// is a whole one
+    #[arg(long, value_name = "RANK", requires = "base")]
+    pub lora: Option<usize>,
     /// Ids the model looks at [default: 512, or fewer where the base model has fewer]
     #[arg(long)]
     pub context: Option<usize>,
@@ -113,7 +118,7 @@ pub struct TrainArgs {
     /// End after so many minutes; the learning rate falls in step with them
     #[arg(long, allow_negative_numbers = true)]
     pub minutes: Option<f64>,
-    /// The highest learning rate [default: 0.001; 0.00005 with --base, 0.0005 with --fresh-vocabulary]
+    /// The highest learning rate [default: 0.001; 0.00005 with --base, 0.0005 with --fresh-vocabulary or --lora]
     #[arg(long, allow_negative_numbers = true)]
     pub lr: Option<f32>,
     /// How the learning rate goes on from there [default: cosine]

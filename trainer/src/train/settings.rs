@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use continuo_engine::source;
 use continuo_model::ModelFiles;
+use continuo_model::train::Lora;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
@@ -94,6 +95,15 @@ impl Base {
     }
 }
 
+fn lora(args: &TrainArgs) -> Option<Lora> {
+    args.lora.map(|rank| {
+        // Twice the rank is usual: the rate then need not change with the rank.
+        #[expect(clippy::cast_precision_loss, reason = "a rank is small")]
+        let alpha = 2.0 * rank as f32;
+        Lora { rank, alpha, embeddings: args.fresh_vocabulary }
+    })
+}
+
 fn pushed(args: &TrainArgs) -> Option<(String, bool)> {
     args.push_to_hub.as_ref().map(|name| (name.to_string(), args.private))
 }
@@ -161,6 +171,9 @@ pub struct Settings {
     /// Whether blocks are computed again rather than kept.
     #[serde(default)]
     pub gradient_checkpointing: bool,
+    /// What is learned in place of the base model's weights.
+    #[serde(default)]
+    pub lora: Option<Lora>,
     /// When training ends.
     pub budget: Budget,
     /// The highest learning rate.
@@ -232,10 +245,11 @@ impl Settings {
             batch: args.batch.unwrap_or(if tuning { 4 } else { 8 }),
             accumulate: args.accumulate.unwrap_or(if tuning { 8 } else { 1 }),
             gradient_checkpointing: args.gradient_checkpointing,
+            lora: lora(args),
             budget: args.budget(),
             // Small models like high rates; a trained one forgets at them. Fresh embeddings have to
             // get somewhere first.
-            learning_rate: args.lr.unwrap_or(match (tuning, fresh) {
+            learning_rate: args.lr.unwrap_or(match (tuning, fresh || args.lora.is_some()) {
                 (false, _) => 1e-3,
                 (true, true) => 5e-4,
                 (true, false) => 5e-5,
@@ -274,6 +288,7 @@ impl Settings {
         asked.encoding = args.encoding.unwrap_or(self.encoding);
         asked.base = args.base.as_deref().map(source::find).transpose()?.or(asked.base);
         asked.fresh_vocabulary |= args.fresh_vocabulary;
+        asked.lora = lora(args).or(asked.lora);
         asked.context = args.context.unwrap_or(self.context);
         asked.batch = args.batch.unwrap_or(self.batch);
         asked.accumulate = args.accumulate.unwrap_or(self.accumulate);
@@ -318,6 +333,7 @@ impl Settings {
             ("heads", self.shape.heads == other.shape.heads),
             ("width", self.shape.width == other.shape.width),
             ("base", self.base == other.base),
+            ("lora", self.lora == other.lora),
             ("fresh-vocabulary", self.fresh_vocabulary == other.fresh_vocabulary),
             ("context", self.context == other.context),
             ("batch", self.batch == other.batch),
@@ -350,6 +366,10 @@ impl Settings {
             ("--context must be 64 to 8192", (64..=8192).contains(&self.context)),
             ("--batch must be 1 to 4096", (1..=4096).contains(&self.batch)),
             ("--accumulate must be 1 to 4096", (1..=4096).contains(&self.accumulate)),
+            (
+                "--lora must be 1 to the model's width",
+                self.lora.is_none_or(|l| (1..=shape.width).contains(&l.rank)),
+            ),
             ("--keep must be 1 to 1000", (1..=1000).contains(&self.keep)),
             ("--samples must be 0 to 8", self.samples <= 8),
             ("--lr must be above 0 and at most 1", self.learning_rate > 0.0 && self.learning_rate <= 1.0),

@@ -93,6 +93,7 @@ pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
         seed: settings.seed,
         accumulation: settings.accumulate,
         recompute: settings.gradient_checkpointing,
+        lora: settings.lora,
     }
 }
 

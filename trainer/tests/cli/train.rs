@@ -120,6 +120,30 @@ fn a_model_is_fine_tuned_as_it_is() {
     assert!(card.contains("1 layers, 2 heads and width 16") && card.contains("Fine-tuned from"), "{card}");
 }
 
+#[test]
+fn an_adapted_model_is_a_whole_one_and_keeps_what_is_not_adapted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "base", "--steps", "2"]);
+    let tune = ["train", "music", "--base", "base", "--out", "tuned", "--lora", "2", "--steps", "6"];
+    let often =
+        ["--batch", "2", "--accumulate", "1", "--lr", "0.01", "--eval-every", "3", "--checkpoint-every", "3"];
+    check(root, &[&tune[..], &often].concat(), 0);
+    let read = |model: &str| fs::read(root.join(model).join("model.safetensors")).unwrap();
+    let (base, tuned) = (read("base"), read("tuned"));
+    let (adapted, kept) = ("transformer.h.0.attn.c_attn.weight", "transformer.wte.weight");
+    assert!(tensor(&base, adapted) != tensor(&tuned, adapted));
+    assert!(tensor(&base, kept) == tensor(&tuned, kept));
+    check(root, &["model", "info", "tuned"], 0);
+    // Stopped after the third step, it goes on to the same.
+    fs::remove_dir_all(root.join("tuned/checkpoints/step-00000006")).unwrap();
+    check(root, &["train", "--resume", "--out", "tuned"], 0);
+    assert!(read("tuned") == tuned);
+    let said = check(root, &["train", "music", "--base", "base", "--out", "o", "--lora", "17"], 1);
+    assert!(said.contains("--lora must be 1 to the model's width"), "{said}");
+}
+
 /// A GPT-2 of words is one of other ids: its blocks are of use, its embeddings are not.
 #[test]
 fn another_vocabulary_keeps_the_blocks_and_learns_the_ids_anew() {
