@@ -61,9 +61,10 @@ fn agreed([asked, data, base]: [Option<EncodingName>; 3]) -> anyhow::Result<Enco
     let mut told = told.into_iter().filter_map(|(encoding, who)| Some((encoding?, who)));
     let Some((first, who)) = told.next() else { return Ok(EncodingName::Beat) };
     if let Some((other, another)) = told.find(|(encoding, _)| *encoding != first) {
+        let of_base = another.starts_with("--base");
+        let way = if of_base { ", or give --fresh-vocabulary to learn the ids anew" } else { "" };
         bail!(
-            "{who} the encoding {}, but {another} {}; they must be one (--fresh-vocabulary goes on from a base \
-             model of another)",
+            "{who} the encoding {}, but {another} {}; they must be one{way}",
             first.as_str(),
             other.as_str()
         );

@@ -226,6 +226,33 @@ fn ctrl_c_saves_and_ends_with_130() {
     assert!(names.iter().all(|name| name.starts_with("step-")), "nothing half-written: {names:?}");
 }
 
+/// A disk that is full is one that a file may not grow on; to the program both are an error in
+/// writing.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_told_and_nothing_is_lost() {
+    use std::process::Command;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "whole", "--steps", "6"]);
+    train(root, &["--out", "full", "--steps", "6"]);
+    fs::remove_dir_all(root.join("full/checkpoints/step-00000006")).unwrap();
+    let resume = "trap '' XFSZ; ulimit -f 100; exec \"$0\" train --resume --out full";
+    let output = Command::new("sh")
+        .args(["-c", resume, env!("CARGO_BIN_EXE_continuo")])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: ") && said.contains("full/") && said.contains("too large"), "{said}");
+    check(root, &["model", "info", "full"], 0);
+    check(root, &["train", "--resume", "--out", "full"], 0);
+    let read = |run: &str| fs::read(root.join(run).join("model.safetensors")).unwrap();
+    assert!(read("whole") == read("full"));
+}
+
 /// A safetensors file without its header, whose entries come in any order.
 fn tensors(file: &[u8]) -> &[u8] {
     let header = u64::from_le_bytes(file[..8].try_into().unwrap());
