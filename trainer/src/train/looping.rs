@@ -205,9 +205,13 @@ impl<'a> Run<'a> {
             self.record(json!({ "held_out_loss": loss, "elapsed": self.elapsed() }))?;
         }
         metrics::show(self.out)?;
+        let better = measured.targets == 0 || self.state.best.is_none_or(|best| loss < best.loss);
+        if !better && self.state.settings.samples == 0 {
+            return Ok(());
+        }
         let staged = checkpoints::stage(self.out, &self.trainer, self.state.settings.encoding)?;
         self.sample(&staged);
-        if measured.targets == 0 || self.state.best.is_none_or(|best| loss < best.loss) {
+        if better {
             checkpoints::publish(self.out, &staged)?;
             if let Err(error) = self.push() {
                 let (step, reason) = (self.state.step, crate::describe(&error));
