@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use continuo_codec::midi::{self, Track};
-use continuo_codec::{Note, Score};
+use continuo_codec::{Instrument, Note, Score};
 use continuo_engine::worker::Source;
 use continuo_engine::{BeatNote, Engine, Request, Sampling, TakeEvent, Window};
 use serde_json::json;
@@ -53,9 +53,15 @@ pub struct GenerateArgs {
     /// How long an answer is, in bars, 1 to 256
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BARS)))]
     pub bars: u32,
+    /// Go on for more bars, up to 256, until each answer has so many notes
+    #[arg(long, value_name = "NOTES", default_value_t = 0)]
+    pub min_notes: usize,
     /// End each answer after so many notes, if its bars are not over before
     #[arg(long, value_name = "NOTES", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_notes: Option<u32>,
+    /// Take everything in the phrase for drums, whatever its channel
+    #[arg(long)]
+    pub drums: bool,
     /// Where it begins: the next bar line or the next beat after the phrase
     #[arg(long, value_enum, default_value_t = Start::Bar)]
     pub start: Start,
@@ -115,22 +121,39 @@ pub enum Start {
 pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
     let phrase = read_phrase(args)?;
     let sampling = sampling(args)?;
-    let window = window(&phrase, args)?;
-    let limits = args.limits.limits(&phrase, window)?;
+    let most = args.max_notes.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    if args.min_notes > most {
+        bail!("--min-notes is {}, which is more than --max-notes", args.min_notes);
+    }
+    // What cannot be asked for is told before a model is loaded.
+    let mut bars = args.bars;
+    let mut request = request(phrase, sampling, args, bars)?;
     let begun = Instant::now();
     let engine = open(args)?;
     let loading = begun.elapsed();
-    let request = Request { phrase, window, takes: usize::from(args.takes), sampling, limits, pace: None };
-    let most = args.max_notes.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let begun = Instant::now();
-    let Some((takes, first)) = answer(&engine, &request, most)? else {
-        eprintln!("interrupted; nothing was written");
-        return Ok(Outcome::Interrupted);
+    let (takes, first) = loop {
+        let Some((takes, first)) = answer(&engine, &request, most)? else {
+            eprintln!("interrupted; nothing was written");
+            return Ok(Outcome::Interrupted);
+        };
+        if bars == MOST_BARS || takes.iter().all(|take| take.len() >= args.min_notes) {
+            break (takes, first);
+        }
+        bars = (2 * bars).min(MOST_BARS);
+        request = self::request(request.phrase, sampling, args, bars)?;
     };
     let times = Times { loading, first, answering: begun.elapsed() };
     files::write(&args.output, &write(&request.phrase, &takes, args))?;
-    tell(args, &engine, &request, &takes, &times);
+    tell(args, &engine, &request, &takes, bars, &times);
     Ok(Outcome::Done)
+}
+
+/// What the engine is asked for.
+fn request(phrase: Score, sampling: Sampling, args: &GenerateArgs, bars: u32) -> anyhow::Result<Request> {
+    let window = window(&phrase, args, bars)?;
+    let limits = args.limits.limits(&phrase, window)?;
+    Ok(Request { phrase, window, takes: usize::from(args.takes), sampling, limits, pace: None })
 }
 
 /// How long what took.
@@ -160,10 +183,14 @@ fn read_phrase(args: &GenerateArgs) -> anyhow::Result<Score> {
     if files::same(prompt, &args.output) {
         bail!("-o is the phrase itself; name another file, or it would be overwritten");
     }
-    let phrase = midi::read(&files::read(prompt)?)
+    let mut phrase = midi::read(&files::read(prompt)?)
         .with_context(|| format!("{} cannot be read as a MIDI file", prompt.display()))?;
     if phrase.notes.is_empty() {
         eprintln!("note: {} has no notes; the answer begins from nothing", prompt.display());
+    }
+    if args.drums {
+        phrase.notes.iter_mut().for_each(|note| note.instrument = Instrument::DRUMS);
+        phrase.normalize();
     }
     Ok(bars::on_grid(phrase))
 }
@@ -191,7 +218,7 @@ fn sampling(args: &GenerateArgs) -> anyhow::Result<Sampling> {
 }
 
 /// Where the answer lies.
-fn window(phrase: &Score, args: &GenerateArgs) -> anyhow::Result<Window> {
+fn window(phrase: &Score, args: &GenerateArgs, bars: u32) -> anyhow::Result<Window> {
     let end = bars::end(phrase);
     let from = match args.start {
         _ if args.limits.over => bars::line_at_or_before(phrase, bars::begin(phrase)),
@@ -199,7 +226,7 @@ fn window(phrase: &Score, args: &GenerateArgs) -> anyhow::Result<Window> {
         Start::Beat => bars::beat_at_or_after(phrase, end),
     };
     let mut until = from;
-    for _ in 0..args.bars {
+    for _ in 0..bars {
         until += bars::length_at(phrase, until);
     }
     let last = u64::from(u32::MAX / 2);
@@ -282,7 +309,14 @@ pub(crate) fn in_ticks(phrase: &Score, note: &BeatNote) -> Note {
     }
 }
 
-fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<BeatNote>], times: &Times) {
+fn tell(
+    args: &GenerateArgs,
+    engine: &Engine,
+    request: &Request,
+    takes: &[Vec<BeatNote>],
+    bars: u32,
+    times: &Times,
+) {
     let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let counts: Vec<usize> = takes.iter().map(Vec::len).collect();
     if args.json {
@@ -303,8 +337,8 @@ fn tell(args: &GenerateArgs, engine: &Engine, request: &Request, takes: &[Vec<Be
     eprintln!(
         "{}: {} {} from beat {} on, {} notes (seed {}, {}, {})",
         args.output.display(),
-        args.bars,
-        if args.bars == 1 { "bar" } else { "bars" },
+        bars,
+        if bars == 1 { "bar" } else { "bars" },
         request.window.from,
         counts.join(" + "),
         args.seed,

@@ -47,7 +47,7 @@ fn the_answer_lies_in_the_bars_after_the_phrase() {
 }
 
 #[test]
-fn an_answer_ends_after_so_many_notes() {
+fn an_answer_has_as_many_notes_as_it_shall_and_of_drums_where_it_shall() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     model(root);
@@ -58,6 +58,10 @@ fn an_answer_ends_after_so_many_notes() {
     // In the file, a key that is struck again ends its note before.
     let onsets = |score: &Score| score.notes.iter().map(|n| (n.start, n.pitch)).take(5).collect::<Vec<_>>();
     assert_eq!((short.notes.len(), onsets(&short)), (5, onsets(&whole)));
+    let longer = answer(root, &phrase, &["--answer-only", "--bars", "1", "--min-notes", "40"]);
+    assert!((40..400).contains(&longer.notes.len()), "{} notes", longer.notes.len());
+    let drums = answer(root, &phrase, &["--drums"]);
+    assert!(drums.notes.iter().all(|note| note.instrument.is_drums()));
     let three = answer(root, &phrase, &["--answer-only", "--max-notes", "5", "--takes", "3"]);
     assert_eq!(three.notes.len(), 15);
 }
