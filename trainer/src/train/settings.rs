@@ -26,7 +26,9 @@ pub enum Size {
     Small,
     /// 8 layers, 8 heads, 512 wide: about 26 million weights
     Medium,
-    /// 12 layers, 12 heads, 768 wide: GPT-2 small, for a graphics card
+    /// 12 layers, 12 heads, 768 wide: GPT-2 small (`gpt2` means this too), for patience, or many
+    /// machines by the recipe
+    #[value(alias = "gpt2")]
     Large,
 }
 
