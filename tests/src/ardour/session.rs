@@ -161,7 +161,8 @@ impl Session<'_> {
     /// channel's samples. The session stays as it is.
     ///
     /// The right channel is none to rely on: in one export of some thirty, with this plugin or
-    /// without it, the first sample of each of its blocks is a foreign number.
+    /// without it, the first sample of each of its blocks is a foreign number. Nor is a single
+    /// export: 132 of 140 of a session without this plugin were the same, no three others were.
     ///
     /// # Errors
     /// When Ardour fails, or does not get through time and again.
