@@ -76,6 +76,13 @@ impl Canvas {
         self.fill(path.finish(), ink);
     }
 
+    /// A note of a piano roll, from `x` to `end`, in a row from `y` on: the louder, the darker.
+    /// However short it is, it is seen.
+    pub fn note(&mut self, (x, end): (f32, f32), (y, row): (f32, f32), color: [u8; 3], velocity: u8) {
+        let ink = Ink(color, 0.45 + 0.55 * f32::from(velocity) / 127.0);
+        self.rounded(x, y, (end - x - 1.0).max(2.5), (row - 0.6).max(2.0), 3.0, ink);
+    }
+
     /// A line through points; nothing with fewer than two.
     pub fn line(&mut self, points: &[(f32, f32)], width: f32, ink: Ink) {
         let mut path = PathBuilder::new();

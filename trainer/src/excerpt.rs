@@ -65,9 +65,7 @@ impl Excerpt {
     #[must_use]
     pub fn midi(&self, answers: &[Vec<Note>]) -> Vec<u8> {
         let mut tracks = vec![Track { name: "Prompt".to_owned(), notes: self.score.notes.clone() }];
-        tracks.extend(
-            (1..).zip(answers).map(|(n, notes)| Track { name: format!("Take {n}"), notes: notes.clone() }),
-        );
+        tracks.extend(generate::take_tracks(answers.iter().cloned()));
         midi::write_tracks(&self.score, &tracks)
     }
 }

@@ -282,13 +282,15 @@ fn percent(done: f64, takes: usize) -> u64 {
 /// The file: phrase and takes, a track each.
 fn write(phrase: &Score, takes: &[Vec<BeatNote>], args: &GenerateArgs) -> Vec<u8> {
     let phrase_track = Track { name: "Phrase".to_owned(), notes: phrase.notes.clone() };
-    let take_tracks = takes.iter().enumerate().map(|(number, notes)| Track {
-        name: format!("Take {}", number + 1),
-        notes: notes.iter().map(|note| in_ticks(phrase, note)).collect(),
-    });
+    let takes = takes.iter().map(|notes| notes.iter().map(|note| in_ticks(phrase, note)).collect());
     let tracks: Vec<Track> =
-        (!args.answer_only).then_some(phrase_track).into_iter().chain(take_tracks).collect();
+        (!args.answer_only).then_some(phrase_track).into_iter().chain(take_tracks(takes)).collect();
     midi::write_tracks(phrase, &tracks)
+}
+
+/// A track a take.
+pub(crate) fn take_tracks(takes: impl Iterator<Item = Vec<Note>>) -> impl Iterator<Item = Track> {
+    (1..).zip(takes).map(|(number, notes)| Track { name: format!("Take {number}"), notes })
 }
 
 /// A note of an answer in the ticks of the phrase.

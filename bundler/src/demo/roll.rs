@@ -166,11 +166,8 @@ impl<'a> Roll<'a> {
         if end <= self.from || start >= self.to {
             return;
         }
-        let (x, y) = (self.x(start), self.y(lane, note.pitch));
-        let width = (self.x(end) - x - 1.0).max(2.5);
-        let height = (self.row() - 0.6).max(2.0);
-        let alpha = 0.45 + 0.55 * f32::from(note.velocity) / 127.0;
-        canvas.rounded(x, y, width, height, 3.0, Ink(color, alpha));
+        let row = (self.y(lane, note.pitch), self.row());
+        canvas.note((self.x(start), self.x(end)), row, color, note.velocity);
     }
 
     /// All bar lines and, while there is room for them, beats.

@@ -317,11 +317,6 @@ impl Trainer {
         self.parameters.len()
     }
 
-    /// How many numbers are learned: all, or those of what adapts them.
-    pub fn learned_count(&self) -> usize {
-        self.moments.first.len()
-    }
-
     fn check_batch(&self, batch: &Batch) -> Result<(), ModelError> {
         let Batch { ids, targets, batch: sequences, context } = batch;
         let wrong = |problem: String| Err(ModelError::Training(problem));

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use continuo_codec::midi;
+use continuo_codec::{Note, midi};
 use continuo_engine::worker::Source;
 use continuo_engine::{DeviceChoice, Engine};
 
@@ -15,22 +15,21 @@ use crate::progress::Progress;
 
 /// The measures of one musician's continuations.
 pub struct Voice {
-    /// Who: a model as it was named, or [`HUMAN`].
+    /// Who: a model as it was named, or `human`.
     pub name: String,
     /// A list a measure, in the order of [`measures::Measure::ALL`]; a continuation of too few
     /// notes is missing in some.
     pub values: [Vec<f64>; 7],
 }
 
-/// What the pieces' own continuations are called.
-pub const HUMAN: &str = "human";
-
-/// Everybody's, the human's first.
+/// Everybody's.
 pub struct Answers {
     /// How many pieces were gone on from.
     pub pieces: usize,
-    /// Who went on.
-    pub voices: Vec<Voice>,
+    /// What the pieces have.
+    pub human: Voice,
+    /// What each model makes of them.
+    pub models: Vec<Voice>,
 }
 
 impl Answers {
@@ -44,11 +43,11 @@ impl Answers {
         pieces: usize,
     ) -> anyhow::Result<Option<Self>> {
         let excerpts = excerpts(music, pieces)?;
-        let mut human = Voice::new(HUMAN);
+        let mut human = Voice::new("human");
         for excerpt in &excerpts {
             human.add(excerpt, &excerpt.rest);
         }
-        let mut voices = vec![human];
+        let mut voices = Vec::new();
         let progress = Progress::new("answers", (models.len() * excerpts.len()) as u64);
         for (name, path) in models {
             let engine = Engine::load(&Source::Folder(path.clone()), DeviceChoice::Cpu)?;
@@ -64,7 +63,15 @@ impl Answers {
             voices.push(voice);
         }
         progress.finish();
-        Ok(Some(Self { pieces: excerpts.len(), voices }))
+        Ok(Some(Self { pieces: excerpts.len(), human, models: voices }))
+    }
+}
+
+impl Answers {
+    /// Everybody, the human first, and whom each is measured by: the models by the human.
+    pub fn voices(&self) -> impl Iterator<Item = (&Voice, Option<&Voice>)> {
+        let models = self.models.iter().map(|model| (model, Some(&self.human)));
+        std::iter::once((&self.human, None)).chain(models)
     }
 }
 
@@ -73,7 +80,13 @@ impl Voice {
         Self { name: name.to_owned(), values: Default::default() }
     }
 
-    fn add(&mut self, excerpt: &Excerpt, notes: &[continuo_codec::Note]) {
+    /// How far it is from another in a measure, by its place.
+    #[must_use]
+    pub fn distance(&self, other: Option<&Self>, measure: usize) -> Option<f64> {
+        measures::distance(&self.values[measure], &other?.values[measure])
+    }
+
+    fn add(&mut self, excerpt: &Excerpt, notes: &[Note]) {
         let numbers = measures::of(notes, excerpt.score.ticks_per_beat, excerpt.window);
         for (values, number) in self.values.iter_mut().zip(numbers) {
             values.extend(number);

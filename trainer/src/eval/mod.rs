@@ -8,12 +8,12 @@ pub mod answers;
 pub mod measures;
 pub mod report;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use continuo_engine::source::{self, spelling_of};
-use continuo_model::train::Trainer;
 use continuo_model::{Config, ModelFiles};
 
 use crate::encodings::EncodingName;
@@ -22,8 +22,7 @@ use crate::eval::report::{Report, Row};
 use crate::ngram::NGram;
 use crate::train::batches::cut;
 use crate::train::corpus::Corpus;
-use crate::train::settings::Settings;
-use crate::train::{TrainArgs, card, corpus, measure, start};
+use crate::train::{card, corpus, measure};
 use crate::{Outcome, files};
 
 /// What `--help` tells first.
@@ -81,27 +80,30 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
         .map(|model| Ok((model.display().to_string(), source::find(model)?)))
         .collect::<anyhow::Result<_>>()?;
     let mut report = Report::default();
-    let mut refused = false;
-    let mut compared: Vec<EncodingName> = Vec::new();
+    // The pieces as an encoding spells them, and how many notes it keeps of them.
+    let mut spelled: BTreeMap<&str, (Corpus, usize)> = BTreeMap::new();
     for (name, path) in &models {
         let (encoding, Config { n_positions: context, .. }) = open(path)?;
-        let (corpus, measured_on) = chunks(&music, encoding, context)?;
-        refused |= !corpus.refused.is_empty();
-        let settings = Settings::new(&TrainArgs { folders: music.clone(), ..TrainArgs::default() })?;
-        let settings = Settings { context, batch: args.batch.max(1), ..settings };
-        let mut trainer = Trainer::from_model(path, start::train_config(&settings, 1))?;
-        let Some(measured) = measure::model(&mut trainer, &measured_on, settings.batch)? else {
+        let first = !spelled.contains_key(encoding.as_str());
+        if first {
+            let corpus = read(&music, encoding)?;
+            let notes = card::count_notes(encoding.encoding().as_ref(), corpus.part(false));
+            spelled.insert(encoding.as_str(), (corpus, notes));
+        }
+        let (corpus, notes) = &spelled[encoding.as_str()];
+        let measured_on = chunks(corpus, encoding, context);
+        let rows = args.batch.max(1);
+        let mut trainer = measure::open(path, rows, context)?;
+        let Some(measured) = measure::model(&mut trainer, &measured_on, rows)? else {
             return Ok(Outcome::Interrupted);
         };
         drop(trainer);
-        let notes = card::count_notes(encoding.encoding().as_ref(), corpus.part(false));
-        report.rows.push(Row { name: name.clone(), encoding, measured, notes });
-        if !args.ngram.is_empty() && !compared.contains(&encoding) {
-            compared.push(encoding);
-            let (_, training) = chunks(&args.ngram, encoding, context)?;
+        report.rows.push(Row { name: name.clone(), encoding, measured, notes: *notes });
+        if first && !args.ngram.is_empty() {
+            let training = chunks(&read(&args.ngram, encoding)?, encoding, context);
             let ngram = NGram::train(training.iter().map(Vec::as_slice), encoding.encoding().vocab_size());
             let measured = measure::ngram(&ngram, &measured_on);
-            report.rows.push(Row { name: "5-gram".to_owned(), encoding, measured, notes });
+            report.rows.push(Row { name: "5-gram".to_owned(), encoding, measured, notes: *notes });
         }
     }
     if args.answers > 0 {
@@ -115,6 +117,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
         files::write(path, report.page().as_bytes())?;
         eprintln!("the report is in {}", path.display());
     }
+    let refused = spelled.values().any(|(corpus, _)| !corpus.refused.is_empty());
     Ok(if refused { Outcome::Refused } else { Outcome::Done })
 }
 
@@ -123,15 +126,13 @@ fn is_music(path: &Path) -> bool {
     path.is_dir() && !path.join("config.json").exists()
 }
 
-/// Pieces, and what a model of a context reads of them.
-fn chunks(
-    folders: &[PathBuf],
-    encoding: EncodingName,
-    context: usize,
-) -> anyhow::Result<(Corpus, Vec<Vec<u32>>)> {
-    let corpus = corpus::read(folders, encoding.encoding().as_ref(), 0.0)?;
-    let chunks = corpus.part(false).flat_map(|piece| cut(encoding, &piece.ids, context + 1)).collect();
-    Ok((corpus, chunks))
+fn read(folders: &[PathBuf], encoding: EncodingName) -> anyhow::Result<Corpus> {
+    corpus::read(folders, encoding.encoding().as_ref(), 0.0)
+}
+
+/// What a model of a context reads of pieces.
+fn chunks(corpus: &Corpus, encoding: EncodingName, context: usize) -> Vec<Vec<u32>> {
+    corpus.part(false).flat_map(|piece| cut(encoding, &piece.ids, context + 1)).collect()
 }
 
 /// The encoding and the shape of a model; `text` where nothing tells the encoding, as of

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::encodings::EncodingName;
-use crate::eval::answers::{Answers, HUMAN, Voice};
+use crate::eval::answers::{Answers, Voice};
 use crate::eval::measures::{self, Measure};
 use crate::train::measure::Measured;
 
@@ -46,16 +46,16 @@ impl Report {
             "\nFour bars after the first four of {} pieces: the mean, and in brackets how far from the human's\n",
             answers.pieces
         );
-        let width = answers.voices.iter().map(|voice| voice.name.chars().count()).max().unwrap_or(0).max(15);
+        let width = answers.voices().map(|(voice, _)| voice.name.chars().count()).max().unwrap_or(0).max(15);
         let _ = write!(table, "{:36}", "");
-        for voice in &answers.voices {
+        for (voice, _) in answers.voices() {
             let _ = write!(table, "  {:>width$}", voice.name);
         }
         table.push('\n');
         for (n, measure) in Measure::ALL.into_iter().enumerate() {
             let _ = write!(table, "{:36}", format!("{} ({})", measure.name(), measure.unit()));
-            for voice in &answers.voices {
-                let _ = write!(table, "  {:>width$}", told(answers, voice, n));
+            for (voice, human) in answers.voices() {
+                let _ = write!(table, "  {:>width$}", told(voice, human, n));
             }
             table.push('\n');
         }
@@ -71,29 +71,20 @@ impl Report {
                 "name": name, "encoding": encoding.as_str(), "nats_per_token": measured.loss(),
                 "bits_per_note": measured.bits_per_note(*notes), "ids": measured.targets, "notes": notes,
             });
-            if let Some(measures) = self.measures_of(name) {
+            let found = self.answers.as_ref().and_then(|answers| {
+                let model = answers.models.iter().find(|model| model.name == *name)?;
+                Some(measures_of(model, Some(&answers.human)))
+            });
+            if let Some(measures) = found {
                 line["measures"] = measures;
             }
             let _ = writeln!(lines, "{line}");
         }
-        if let Some(measures) = self.measures_of(HUMAN) {
-            let _ = writeln!(lines, "{}", json!({ "name": HUMAN, "measures": measures }));
+        if let Some(answers) = &self.answers {
+            let (human, measures) = (&answers.human, measures_of(&answers.human, None));
+            let _ = writeln!(lines, "{}", json!({ "name": human.name, "measures": measures }));
         }
         lines
-    }
-
-    fn measures_of(&self, name: &str) -> Option<Value> {
-        let answers = self.answers.as_ref()?;
-        let voice = answers.voices.iter().find(|voice| voice.name == name)?;
-        let measures = Measure::ALL.into_iter().enumerate().map(|(n, measure)| {
-            let values = &voice.values[n];
-            let (mean, distance) = (measures::mean(values), distance(answers, voice, n));
-            (
-                measure.name().to_owned(),
-                json!({ "mean": mean, "distance": distance, "answers": values.len() }),
-            )
-        });
-        Some(Value::Object(measures.collect::<Map<_, _>>()))
     }
 
     /// A page with plots: each continuation a dot, the mean a line.
@@ -130,15 +121,20 @@ impl Report {
     }
 }
 
-fn distance(answers: &Answers, voice: &Voice, n: usize) -> Option<f64> {
-    let human = answers.voices.iter().find(|other| other.name == HUMAN)?;
-    (voice.name != HUMAN).then(|| measures::distance(&voice.values[n], &human.values[n])).flatten()
+/// All measures of one's continuations.
+fn measures_of(voice: &Voice, human: Option<&Voice>) -> Value {
+    let measures = Measure::ALL.into_iter().enumerate().map(|(n, measure)| {
+        let values = &voice.values[n];
+        let (mean, distance) = (measures::mean(values), voice.distance(human, n));
+        (measure.name().to_owned(), json!({ "mean": mean, "distance": distance, "answers": values.len() }))
+    });
+    Value::Object(measures.collect())
 }
 
 /// A mean, and how far it is from the human's.
-fn told(answers: &Answers, voice: &Voice, n: usize) -> String {
+fn told(voice: &Voice, human: Option<&Voice>, n: usize) -> String {
     let mean = measures::mean(&voice.values[n]).map_or("-".to_owned(), |mean| format!("{mean:.2}"));
-    distance(answers, voice, n).map_or(mean.clone(), |distance| format!("{mean} ({distance:.2})"))
+    voice.distance(human, n).map_or(mean.clone(), |distance| format!("{mean} ({distance:.2})"))
 }
 
 const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Models, measured</title>\n\
@@ -153,14 +149,14 @@ const RIGHT: f64 = 760.0;
 const ROW: f64 = 34.0;
 
 fn plot(answers: &Answers, n: usize) -> String {
-    let all = || answers.voices.iter().flat_map(|voice| &voice.values[n]).copied();
+    let all = || answers.voices().flat_map(|(voice, _)| &voice.values[n]).copied();
     let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let room = if high > low { high - low } else { 1.0 };
     let x = |value: f64| LEFT + (value - low) / room * (RIGHT - LEFT);
     let mut y = ROW / 2.0;
     let mut plot = String::new();
-    for voice in &answers.voices {
-        let color = if voice.name == HUMAN { "#546075" } else { "#00798c" };
+    for (voice, human) in answers.voices() {
+        let color = if human.is_none() { "#546075" } else { "#00798c" };
         let _ = writeln!(plot, "<text x=\"0\" y=\"{}\">{}</text>", y + 4.0, escaped(&voice.name));
         for value in &voice.values[n] {
             let _ = write!(
@@ -178,7 +174,7 @@ fn plot(answers: &Answers, n: usize) -> String {
                 y + 12.0
             );
         }
-        let _ = writeln!(plot, "<text x=\"780\" y=\"{}\">{}</text>", y + 4.0, told(answers, voice, n));
+        let _ = writeln!(plot, "<text x=\"780\" y=\"{}\">{}</text>", y + 4.0, told(voice, human, n));
         y += ROW;
     }
     if low.is_finite() {
@@ -199,15 +195,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_model_that_is_called_human_is_measured_as_a_model() {
+        let voice =
+            |value: f64| Voice { name: "human".to_owned(), values: std::array::from_fn(|_| vec![value]) };
+        let rows = vec![Row {
+            name: "human".to_owned(),
+            encoding: EncodingName::Beat,
+            measured: Measured::default(),
+            notes: 0,
+        }];
+        let answers = Answers { pieces: 1, human: voice(1.0), models: vec![voice(3.0)] };
+        let json = Report { rows, answers: Some(answers) }.json();
+        let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[0]["measures"]["polyphony"]["distance"], 2.0);
+        assert_eq!(lines[1]["measures"]["polyphony"]["distance"], Value::Null);
+    }
+
+    #[test]
     fn a_page_shows_everybody_and_takes_names_as_text() {
         let voice = |name: &str, value: f64| Voice {
             name: name.to_owned(),
             values: std::array::from_fn(|_| vec![value, value + 1.0]),
         };
-        let voices = vec![voice(HUMAN, 1.0), voice("a<b", 3.0)];
+        let (human, models) = (voice("human", 1.0), vec![voice("a<b", 3.0)]);
         let measured = Measured { nats: 10.0, targets: 5 };
         let rows = vec![Row { name: "a<b".to_owned(), encoding: EncodingName::Beat, measured, notes: 4 }];
-        let report = Report { rows, answers: Some(Answers { pieces: 2, voices }) };
+        let report = Report { rows, answers: Some(Answers { pieces: 2, human, models }) };
         let page = report.page();
         assert!(page.contains("a&lt;b") && !page.contains("a<b"), "{page}");
         assert_eq!(page.matches("<circle").count(), 7 * 4);

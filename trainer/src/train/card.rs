@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use continuo_codec::Encoding;
-use continuo_model::train::Trainer;
 
 use crate::manifest::Manifest;
 use crate::ngram::NGram;
@@ -63,7 +62,7 @@ pub fn compare(
     if held_out.is_empty() {
         return Ok(Some(Comparison { model: Measured::default(), ngram: Measured::default(), notes }));
     }
-    let mut trainer = Trainer::from_model(out, start::train_config(settings, 1))?;
+    let mut trainer = measure::open(out, settings.batch, settings.context)?;
     let Some(model) = measure::model(&mut trainer, held_out, settings.batch)? else { return Ok(None) };
     let ngram = NGram::train(training.iter().map(Vec::as_slice), encoding.vocab_size());
     Ok(Some(Comparison { model, ngram: measure::ngram(&ngram, held_out), notes }))

@@ -125,14 +125,18 @@ fn list(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn remove(folder: &Path) -> anyhow::Result<()> {
+/// Removes a folder, if it is there.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
 }
 
-/// Writes the model into a folder beside the model folder's files; [`publish`] or [`discard`]
+/// Writes the model into a folder beside the model folder's files; [`publish`] or [`remove`]
 /// is next.
 ///
 /// # Errors
@@ -157,13 +161,5 @@ pub fn publish(out: &Path, staged: &Path) -> anyhow::Result<()> {
         let to = out.join(entry.file_name());
         fs::rename(entry.path(), &to).with_context(|| format!("cannot write {}", to.display()))?;
     }
-    remove(staged)
-}
-
-/// Removes a model that was staged.
-///
-/// # Errors
-/// If it cannot be removed.
-pub fn discard(staged: &Path) -> anyhow::Result<()> {
     remove(staged)
 }

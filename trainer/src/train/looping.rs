@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
             }
             self.state.best = Some(Best { step: self.state.step, loss }).filter(|_| measured.targets > 0);
         } else {
-            checkpoints::discard(&staged)?;
+            checkpoints::remove(&staged)?;
         }
         Ok(())
     }

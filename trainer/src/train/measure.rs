@@ -1,7 +1,9 @@
 //! How well held-out music is predicted, by a model and by an n-gram.
 
+use std::path::Path;
+
 use anyhow::Result;
-use continuo_model::train::Trainer;
+use continuo_model::train::{TrainConfig, Trainer};
 
 use crate::interrupt;
 use crate::ngram::NGram;
@@ -31,6 +33,16 @@ impl Measured {
     pub fn bits_per_note(self, notes: usize) -> f64 {
         self.nats / std::f64::consts::LN_2 / notes.max(1) as f64
     }
+}
+
+/// A model of a folder or a file, to be measured so many rows of so many ids at a time.
+///
+/// # Errors
+/// If it cannot be read, or its window is shorter.
+pub fn open(path: &Path, rows: usize, context: usize) -> Result<Trainer> {
+    // Nothing is learned, so no block has to keep anything.
+    let config = TrainConfig { batch: rows, context, recompute: true, ..TrainConfig::default() };
+    Ok(Trainer::from_model(path, config)?)
 }
 
 /// Measures a model; `None` where the user interrupted it.

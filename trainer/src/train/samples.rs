@@ -94,7 +94,6 @@ impl Roll<'_> {
         let x = self.x(self.score.beats(note.start));
         let end = self.x(self.score.beats(note.start.saturating_add(note.duration)));
         let y = top + (f32::from(self.high.saturating_sub(note.pitch)) + 1.0) * row;
-        let ink = Ink(color, 0.45 + 0.55 * f32::from(note.velocity) / 127.0);
-        canvas.rounded(x, y, (end - x - 1.0).max(2.5), (row - 0.6).max(2.0), 3.0, ink);
+        canvas.note((x, end), (y, row), color, note.velocity);
     }
 }

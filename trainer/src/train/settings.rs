@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use continuo_engine::source;
 use continuo_model::ModelFiles;
-use continuo_model::train::Lora;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
@@ -98,15 +97,6 @@ impl Base {
     }
 }
 
-fn lora(args: &TrainArgs) -> Option<Lora> {
-    args.lora.map(|rank| {
-        // Twice the rank is usual: the rate then need not change with the rank.
-        #[expect(clippy::cast_precision_loss, reason = "a rank is small")]
-        let alpha = 2.0 * rank as f32;
-        Lora { rank, alpha, embeddings: args.fresh_vocabulary }
-    })
-}
-
 fn pushed(args: &TrainArgs) -> Option<(String, bool)> {
     args.push_to_hub.as_ref().map(|name| (name.to_string(), args.private))
 }
@@ -174,9 +164,9 @@ pub struct Settings {
     /// Whether blocks are computed again rather than kept.
     #[serde(default)]
     pub gradient_checkpointing: bool,
-    /// What is learned in place of the base model's weights.
+    /// The rank of what is learned in place of the base model's weights.
     #[serde(default)]
-    pub lora: Option<Lora>,
+    pub lora: Option<usize>,
     /// When training ends.
     pub budget: Budget,
     /// The highest learning rate.
@@ -248,7 +238,7 @@ impl Settings {
             batch: args.batch.unwrap_or(if tuning { 4 } else { 8 }),
             accumulate: args.accumulate.unwrap_or(if tuning { 8 } else { 1 }),
             gradient_checkpointing: args.gradient_checkpointing,
-            lora: lora(args),
+            lora: args.lora,
             budget: args.budget(),
             // Small models like high rates; a trained one forgets at them. Fresh embeddings have to
             // get somewhere first.
@@ -291,7 +281,7 @@ impl Settings {
         asked.encoding = args.encoding.unwrap_or(self.encoding);
         asked.base = args.base.as_deref().map(source::find).transpose()?.or(asked.base);
         asked.fresh_vocabulary |= args.fresh_vocabulary;
-        asked.lora = lora(args).or(asked.lora);
+        asked.lora = args.lora.or(asked.lora);
         asked.context = args.context.unwrap_or(self.context);
         asked.batch = args.batch.unwrap_or(self.batch);
         asked.accumulate = args.accumulate.unwrap_or(self.accumulate);
@@ -371,7 +361,7 @@ impl Settings {
             ("--accumulate must be 1 to 4096", (1..=4096).contains(&self.accumulate)),
             (
                 "--lora must be 1 to the model's width",
-                self.lora.is_none_or(|l| (1..=shape.width).contains(&l.rank)),
+                self.lora.is_none_or(|rank| (1..=shape.width).contains(&rank)),
             ),
             ("--keep must be 1 to 1000", (1..=1000).contains(&self.keep)),
             ("--samples must be 0 to 8", self.samples <= 8),

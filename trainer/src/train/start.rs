@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::bail;
-use continuo_model::train::{TrainConfig, Trainer};
+use continuo_model::train::{Lora, TrainConfig, Trainer};
 use continuo_model::{Config, ModelFiles};
 use serde_json::json;
 
@@ -23,6 +23,9 @@ const BETAS: (f32, f32) = (0.9, 0.95);
 const EPSILON: f32 = 1e-8;
 /// Gradients are cut to this length: a strange batch must not undo a thousand good ones.
 const CLIP: f32 = 1.0;
+/// How much an adaptation counts, a rank: twice is usual, and the rate then need not change with
+/// the rank.
+const ALPHA: f32 = 2.0;
 /// Steps that are timed to plan a run of some minutes.
 const TRIAL_STEPS: u32 = 10;
 /// How much longer a step takes with the measurements and checkpoints between.
@@ -72,8 +75,7 @@ fn new_trainer(settings: &Settings, steps: u64) -> anyhow::Result<Trainer> {
 }
 
 /// What the trainer is told of the settings.
-#[must_use]
-pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
+fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
     TrainConfig {
         batch: settings.batch,
         context: settings.context,
@@ -93,7 +95,11 @@ pub fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
         seed: settings.seed,
         accumulation: settings.accumulate,
         recompute: settings.gradient_checkpointing,
-        lora: settings.lora,
+        lora: settings.lora.map(|rank| {
+            #[expect(clippy::cast_precision_loss, reason = "a rank is small")]
+            let alpha = ALPHA * rank as f32;
+            Lora { rank, alpha, embeddings: settings.fresh_vocabulary }
+        }),
     }
 }
 
