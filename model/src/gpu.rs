@@ -102,6 +102,43 @@ impl Gpu {
         if product == [[3.0; 2]; 2] { Ok(()) } else { candle_core::bail!("it works out wrong products") }
     }
 
+    /// Which card it is.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} 0", self.kind.name())
+    }
+
+    /// Fails where the card does not compute with such numbers.
+    pub(crate) fn check(&self, dtype: DType) -> Result<(), ModelError> {
+        let name = dtype.as_str().to_uppercase();
+        Self { dtype, ..self.clone() }.prove().map_err(|error| ModelError::Device {
+            device: self.kind.name(),
+            problem: format!("{name} does not work there: {}", first_line(&error.to_string())),
+            remedy: "choose another precision".to_owned(),
+        })
+    }
+
+    /// Where its tensors are.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What to say where training on it failed.
+    pub(crate) fn failed(&self, error: &candle_core::Error) -> ModelError {
+        ModelError::Device {
+            device: self.kind.name(),
+            problem: first_line(&error.to_string()),
+            remedy: "if its memory is full, lower the batch, or have blocks computed again (gradient checkpointing)"
+                .to_owned(),
+        }
+    }
+
+    /// A card that is the processor: the same operations, to be had everywhere.
+    #[cfg(test)]
+    pub(crate) fn stand_in(dtype: DType) -> Self {
+        Self { kind: GpuKind::Cuda, device: Device::Cpu, dtype }
+    }
+
     /// A copy of a tensor there.
     pub(crate) fn take(&self, tensor: &Tensor) -> Result<Tensor, ModelError> {
         Ok(tensor.to_dtype(self.dtype)?.to_device(&self.device)?)
@@ -110,7 +147,7 @@ impl Gpu {
 
 impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} 0, {}", self.kind.name(), self.dtype.as_str())
+        write!(f, "{}, {}", self.name(), self.dtype.as_str())
     }
 }
 
@@ -132,11 +169,6 @@ mod tests {
     use super::*;
     use crate::{Gpt2, Part};
 
-    /// A card that is the processor: the same operations, to be had everywhere.
-    fn stand_in(dtype: DType) -> Gpu {
-        Gpu { kind: GpuKind::Cuda, device: Device::Cpu, dtype }
-    }
-
     fn fixture(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
     }
@@ -153,7 +185,7 @@ mod tests {
         for (dtype, most) in [(DType::F32, 1e-4), (DType::F16, 0.03)] {
             for name in ["plain", "odd", "other"] {
                 let model = Gpt2::open(&fixture(name)).unwrap();
-                let general = model.to(&stand_in(dtype)).unwrap();
+                let general = model.to(&Gpu::stand_in(dtype)).unwrap();
                 let ids: Vec<u32> = (0..12).map(|n| n * 5 % 11).collect();
                 let (mut ours, mut theirs) = (general.cache(), model.cache());
                 let mut copy = general.cache();
@@ -183,14 +215,14 @@ mod tests {
     #[test]
     fn a_cache_of_other_numbers_is_refused() {
         let model = Gpt2::open(&fixture("plain")).unwrap();
-        let half = model.to(&stand_in(DType::F16)).unwrap();
+        let half = model.to(&Gpu::stand_in(DType::F16)).unwrap();
         assert!(matches!(half.forward(&[1], &mut model.cache()), Err(ModelError::ForeignCache)));
     }
 
     #[test]
     fn a_card_proves_itself_with_a_product() {
-        stand_in(DType::F16).prove().unwrap();
-        assert_eq!(stand_in(DType::F16).to_string(), "CUDA 0, f16");
+        Gpu::stand_in(DType::F16).prove().unwrap();
+        assert_eq!(Gpu::stand_in(DType::F16).to_string(), "CUDA 0, f16");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::math;
 const PIECE: usize = 1 << 14;
 
 /// Running means of the gradient and of its square.
+#[derive(Clone)]
 pub(super) struct Moments {
     pub(super) first: Vec<f32>,
     pub(super) second: Vec<f32>,
@@ -29,16 +30,18 @@ pub(super) fn norm(gradient: &[f32]) -> f64 {
     squares.iter().sum::<f64>().sqrt()
 }
 
-/// The numbers that one update applies to every element.
+/// The numbers that one update applies to every element of a slot.
 #[derive(Clone, Copy)]
-struct Update {
-    gradient_scale: f32,
-    beta1: f32,
-    beta2: f32,
-    rate: f32,
-    second_correction: f32,
-    epsilon: f32,
-    keep: f32,
+pub(super) struct Update {
+    pub(super) gradient_scale: f32,
+    pub(super) beta1: f32,
+    pub(super) beta2: f32,
+    /// The learning rate, by how much of the first moment is there yet.
+    pub(super) rate: f32,
+    pub(super) second_correction: f32,
+    pub(super) epsilon: f32,
+    /// What decay leaves of an element.
+    pub(super) keep: f32,
 }
 
 /// What differs from one update to the next.
@@ -51,6 +54,22 @@ pub(super) struct Rates {
     pub(super) count: u64,
 }
 
+impl Rates {
+    /// What is done to the elements of a slot.
+    pub(super) fn update(self, config: &TrainConfig, slot: &Slot) -> Update {
+        let count = i32::try_from(self.count).unwrap_or(i32::MAX);
+        Update {
+            gradient_scale: self.gradient_scale,
+            beta1: config.beta1,
+            beta2: config.beta2,
+            rate: self.learning_rate / (1.0 - config.beta1.powi(count)),
+            second_correction: 1.0 / (1.0 - config.beta2.powi(count)).sqrt(),
+            epsilon: config.epsilon,
+            keep: if slot.decays { 1.0 - self.learning_rate * config.weight_decay } else { 1.0 },
+        }
+    }
+}
+
 /// Makes one update of `parameters`.
 pub(super) fn update(
     config: &TrainConfig,
@@ -58,21 +77,10 @@ pub(super) fn update(
     parameters: &mut [f32],
     moments: &mut Moments,
     gradient: &[f32],
-    Rates { gradient_scale, learning_rate: rate, count }: Rates,
+    rates: Rates,
 ) {
-    let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let update = Update {
-        gradient_scale,
-        beta1: config.beta1,
-        beta2: config.beta2,
-        rate: rate / (1.0 - config.beta1.powi(count)),
-        second_correction: 1.0 / (1.0 - config.beta2.powi(count)).sqrt(),
-        epsilon: config.epsilon,
-        keep: 1.0,
-    };
     for slot in slots {
-        let keep = if slot.decays { 1.0 - rate * config.weight_decay } else { 1.0 };
-        let update = Update { keep, ..update };
+        let update = rates.update(config, slot);
         let range = slot.range.clone();
         let pieces = parameters[range.clone()]
             .par_chunks_mut(PIECE)

@@ -1,6 +1,7 @@
 //! A run's state on disk, in one file so that it is whole or not there: weights
 //! and moments as three flat tensors, everything else as metadata.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
@@ -10,15 +11,17 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
 use super::adamw::Moments;
-use super::lora::Adapters;
+use super::gpu::HIGHEST_SCALE;
+use super::lora::Places;
 use super::parameters::Layout;
-use super::{TrainConfig, Trainer, check_settings};
+use super::{State, TrainConfig, Trainer, check_settings};
 use crate::{Config, ModelError};
 
 const FILE: &str = "checkpoint.safetensors";
 /// What is learned in place of the weights; these are then the ones it is added to.
 const ADAPTERS: &str = "adapters";
 const WEIGHTS: &str = "parameters";
+const LOSS_SCALE: &str = "loss_scale";
 const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
 
 /// What a checkpoint holds.
@@ -26,9 +29,7 @@ pub(super) struct Saved {
     pub(super) config: Config,
     pub(super) train: TrainConfig,
     pub(super) step: u64,
-    pub(super) parameters: Vec<f32>,
-    pub(super) moments: Moments,
-    pub(super) adapters: Option<Vec<f32>>,
+    pub(super) state: State<'static>,
 }
 
 /// Writes `bytes` to `name` in the folder `dir`: what stood there before is
@@ -47,10 +48,10 @@ pub(super) fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> Result<(
 }
 
 pub(super) fn write(trainer: &Trainer, dir: &Path) -> Result<(), ModelError> {
-    let adapters = trainer.adapters.as_ref();
-    let mut flat = vec![(WEIGHTS, adapters.map_or(&trainer.parameters, |adapters| &adapters.base))];
-    flat.extend(MOMENTS.into_iter().zip([&trainer.moments.first, &trainer.moments.second]));
-    flat.extend(adapters.map(|adapters| (ADAPTERS, &adapters.values)));
+    let state = trainer.learner.state()?;
+    let mut flat: Vec<(&str, &[f32])> = vec![(WEIGHTS, &state.parameters)];
+    flat.extend(MOMENTS.into_iter().zip([state.moments.first.as_slice(), &state.moments.second]));
+    flat.extend(state.adapters.as_deref().map(|values| (ADAPTERS, values)));
     let bytes: Vec<(&str, usize, Vec<u8>)> = flat
         .into_iter()
         .map(|(name, values)| (name, values.len(), values.iter().flat_map(|x| x.to_le_bytes()).collect()))
@@ -68,6 +69,7 @@ pub(super) fn write(trainer: &Trainer, dir: &Path) -> Result<(), ModelError> {
         ("config".to_owned(), json(serde_json::to_string(&trainer.config))?),
         ("train".to_owned(), json(serde_json::to_string(&trainer.train))?),
         ("step".to_owned(), trainer.step.to_string()),
+        (LOSS_SCALE.to_owned(), state.loss_scale.to_string()),
     ]);
     let file = serialize(views, Some(metadata)).map_err(|error| damaged(&error))?;
     write_atomically(dir, FILE, &file)
@@ -92,6 +94,8 @@ pub(super) fn read(dir: &Path) -> Result<Saved, ModelError> {
     let config: Config = serde_json::from_str(entry("config")?).map_err(json)?;
     let train: TrainConfig = serde_json::from_str(entry("train")?).map_err(json)?;
     let step = entry("step")?.parse().map_err(|_| damaged("no step number".to_owned()))?;
+    // Checkpoints of before cards have none.
+    let loss_scale = entry(LOSS_SCALE).ok().and_then(|scale| scale.parse().ok()).unwrap_or(HIGHEST_SCALE);
     config.check(&name)?;
     check_settings(&config, &train)?;
     let layout = Layout::new(&config);
@@ -104,15 +108,14 @@ pub(super) fn read(dir: &Path) -> Result<Saved, ModelError> {
         Ok(view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
     let parameters: Vec<f32> = flat(WEIGHTS, len)?;
-    let learned = train.lora.map(|lora| Adapters::count(lora, &layout));
+    let learned = train.lora.map(|lora| Places::new(lora, &layout).len());
     let adapters = learned.map(|count| flat(ADAPTERS, count)).transpose()?;
     let [first, second] = MOMENTS.map(|name| flat(name, learned.unwrap_or(len)));
-    Ok(Saved {
-        config,
-        train,
-        step,
-        parameters,
-        moments: Moments { first: first?, second: second? },
-        adapters,
-    })
+    let state = State {
+        parameters: parameters.into(),
+        moments: Cow::Owned(Moments { first: first?, second: second? }),
+        adapters: adapters.map(Cow::Owned),
+        loss_scale,
+    };
+    Ok(Saved { config, train, step, state })
 }

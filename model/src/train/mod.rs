@@ -1,10 +1,12 @@
-//! Training on the CPU. The passes are written out by hand (`network`) over
-//! fused kernels, with all weights in one slice (`parameters`); [`Trainer`]
-//! is the optimizer's loop body, its caller the loop.
+//! Training. The passes are written out by hand: on the processor (`host`, `network`) over fused
+//! kernels, with all weights in one slice (`parameters`), on a graphics card (`gpu`) over candle's
+//! operations. [`Trainer`] is the optimizer's loop body, its caller the loop.
 
 mod adamw;
 mod checkpoint;
 mod export;
+mod gpu;
+mod host;
 mod kernels;
 mod lora;
 mod network;
@@ -13,16 +15,22 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Activation, Config, ModelError, ModelFiles};
-use adamw::Moments;
+use crate::{Activation, Config, Gpu, ModelError, ModelFiles};
+use adamw::{Moments, Rates};
+use gpu::OnGpu;
+use host::OnHost;
 use kernels::cross_entropy::IGNORED;
-use lora::Adapters;
-use network::{Buffers, Network, Pass};
+use lora::Places;
+use network::Pass;
+use parameters::Layout;
 
+pub use gpu::Precision;
 pub use lora::Lora;
 pub use schedule::learning_rate;
 
@@ -122,14 +130,76 @@ pub struct StepReport {
 pub struct Trainer {
     config: Config,
     train: TrainConfig,
-    network: Network,
-    buffers: Buffers,
-    parameters: Vec<f32>,
-    gradient: Vec<f32>,
-    moments: Moments,
-    /// What is learned in place of the weights, which are then sums with it.
-    adapters: Option<Adapters>,
+    layout: Arc<Layout>,
+    learner: Learner,
     step: u64,
+}
+
+/// Where it is learned.
+enum Learner {
+    Host(OnHost),
+    Gpu(OnGpu),
+}
+
+/// All that is learned: what a checkpoint holds beside the settings.
+struct State<'a> {
+    /// The weights; where there are adapters, those that these are added to.
+    parameters: Cow<'a, [f32]>,
+    /// The moments of what is learned.
+    moments: Cow<'a, Moments>,
+    /// What is learned in place of the weights.
+    adapters: Option<Cow<'a, [f32]>>,
+    /// What the loss is multiplied by on a card in f16; the processor only keeps it.
+    loss_scale: f32,
+}
+
+/// What a learner found out about a batch.
+struct Learned {
+    /// The summed loss of the targets, in nats.
+    loss: f64,
+    /// The norm of the gradient of their mean.
+    norm: f64,
+}
+
+impl Learner {
+    fn learn(&mut self, batch: &Batch, train: &TrainConfig, step: u64) -> Result<Learned, ModelError> {
+        match self {
+            Self::Host(learner) => Ok(learner.learn(batch, train, step)),
+            Self::Gpu(learner) => learner.learn(batch, train, step),
+        }
+    }
+
+    fn update(&mut self, train: &TrainConfig, rates: Rates) -> Result<(), ModelError> {
+        match self {
+            Self::Host(learner) => {
+                learner.update(train, rates);
+                Ok(())
+            }
+            Self::Gpu(learner) => learner.update(train, rates),
+        }
+    }
+
+    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<f64, ModelError> {
+        match self {
+            Self::Host(learner) => Ok(learner.evaluate(pass)),
+            Self::Gpu(learner) => learner.evaluate(pass),
+        }
+    }
+
+    /// The weights of the model; sums where there are adapters.
+    fn weights(&self) -> Result<Cow<'_, [f32]>, ModelError> {
+        match self {
+            Self::Host(learner) => Ok((&learner.parameters).into()),
+            Self::Gpu(learner) => learner.weights().map(Cow::Owned),
+        }
+    }
+
+    fn state(&self) -> Result<State<'_>, ModelError> {
+        match self {
+            Self::Host(learner) => Ok(learner.state()),
+            Self::Gpu(learner) => learner.state(),
+        }
+    }
 }
 
 impl Trainer {
@@ -140,9 +210,9 @@ impl Trainer {
     pub fn new(config: Config, train: TrainConfig) -> Result<Self, ModelError> {
         config.check("the configuration given")?;
         check_settings(&config, &train)?;
-        let network = Network::new(&config);
-        let parameters = network.layout.initialise(train.seed);
-        Ok(Self::assemble(config, train, network, parameters))
+        let layout = Layout::new(&config);
+        let parameters = layout.initialise(train.seed);
+        Ok(Self::begin(config, train, layout, parameters))
     }
 
     /// A trainer that goes on from the weights of a model, a folder or a file as
@@ -153,9 +223,9 @@ impl Trainer {
     pub fn from_model(path: &Path, train: TrainConfig) -> Result<Self, ModelError> {
         let (config, weights) = ModelFiles::open(path)?.into_parts();
         check_settings(&config, &train)?;
-        let network = Network::new(&config);
-        let parameters = network.layout.read(&weights)?;
-        Ok(Self::assemble(config, train, network, parameters))
+        let layout = Layout::new(&config);
+        let parameters = layout.read(&weights)?;
+        Ok(Self::begin(config, train, layout, parameters))
     }
 
     /// A trainer that goes on from a model's blocks and positions, with fresh embeddings for
@@ -168,9 +238,9 @@ impl Trainer {
         let config = Config { vocab_size, ..config };
         config.check("the configuration with another vocabulary")?;
         check_settings(&config, &train)?;
-        let network = Network::new(&config);
-        let parameters = network.layout.read_but_ids(&weights, train.seed)?;
-        Ok(Self::assemble(config, train, network, parameters))
+        let layout = Layout::new(&config);
+        let parameters = layout.read_but_ids(&weights, train.seed)?;
+        Ok(Self::begin(config, train, layout, parameters))
     }
 
     /// A trainer as it was when [`Trainer::save_checkpoint`] wrote the folder
@@ -180,24 +250,57 @@ impl Trainer {
     /// If the folder holds no checkpoint, or a damaged one.
     pub fn resume(checkpoint: &Path) -> Result<Self, ModelError> {
         let saved = checkpoint::read(checkpoint)?;
-        let network = Network::new(&saved.config);
-        let mut trainer = Self::assemble(saved.config, saved.train, network, saved.parameters);
-        trainer.moments = saved.moments;
-        if let (Some(adapters), Some(values)) = (&mut trainer.adapters, saved.adapters) {
-            adapters.values = values;
-            adapters.merge(&mut trainer.parameters);
-        }
-        trainer.step = saved.step;
-        Ok(trainer)
+        let layout = Layout::new(&saved.config);
+        Ok(Self::assemble(saved.config, saved.train, layout, saved.state, saved.step))
     }
 
-    fn assemble(config: Config, train: TrainConfig, network: Network, parameters: Vec<f32>) -> Self {
-        let buffers = network.buffers(&train);
-        let adapters =
-            train.lora.map(|lora| Adapters::new(lora, &network.layout, parameters.clone(), train.seed));
-        let learned = adapters.as_ref().map_or(parameters.len(), |adapters| adapters.values.len());
-        let (gradient, moments) = (vec![0.0; parameters.len()], Moments::new(learned));
-        Self { config, train, network, buffers, parameters, gradient, moments, adapters, step: 0 }
+    fn begin(config: Config, train: TrainConfig, layout: Layout, parameters: Vec<f32>) -> Self {
+        let adapters = train.lora.map(|lora| Places::new(lora, &layout).initialise(&parameters, train.seed));
+        let learned = adapters.as_ref().map_or(parameters.len(), Vec::len);
+        let state = State {
+            parameters: parameters.into(),
+            moments: Cow::Owned(Moments::new(learned)),
+            adapters: adapters.map(Cow::Owned),
+            loss_scale: gpu::HIGHEST_SCALE,
+        };
+        Self::assemble(config, train, layout, state, 0)
+    }
+
+    fn assemble(
+        config: Config,
+        train: TrainConfig,
+        layout: Layout,
+        state: State<'static>,
+        step: u64,
+    ) -> Self {
+        let layout = Arc::new(layout);
+        let learner = Learner::Host(OnHost::new(&config, &layout, &train, state));
+        Self { config, train, layout, learner, step }
+    }
+
+    /// Takes the training to a graphics card, to go on there with matrix products of `precision`.
+    /// A checkpoint remembers neither.
+    ///
+    /// # Errors
+    /// If the card cannot compute in `precision`, or has no room.
+    pub fn on(self, gpu: &Gpu, precision: Precision) -> Result<Self, ModelError> {
+        gpu.check(precision.dtype())?;
+        let state = self.learner.state()?;
+        let learner = OnGpu::new(gpu, precision, &self.config, &self.layout, &self.train, &state)?;
+        drop(state);
+        Ok(Self { learner: Learner::Gpu(learner), ..self })
+    }
+
+    /// Has each block computed again for its backward pass from here on
+    /// ([`TrainConfig::recompute`]).
+    #[must_use]
+    pub fn recomputing(mut self) -> Self {
+        self.train.recompute = true;
+        match &mut self.learner {
+            Learner::Host(learner) => learner.buffers = learner.network.buffers(&self.train),
+            Learner::Gpu(learner) => learner.recompute = true,
+        }
+        self
     }
 
     /// Makes one optimizer step on `batch`, which holds `batch * accumulation`
@@ -205,10 +308,11 @@ impl Trainer {
     ///
     /// # Errors
     /// If the batch has another size, ids outside of the vocabulary, or no
-    /// targets; or if the loss is no number any more. Nothing has then changed.
+    /// targets; or if the loss is no number any more. Nothing has then changed. Or if the graphics
+    /// card fails: the last checkpoint is then what can be gone on from.
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, ModelError> {
         self.check_batch(batch)?;
-        let (micro, expected) = (self.train.batch, self.train.batch * self.train.accumulation);
+        let expected = self.train.batch * self.train.accumulation;
         if batch.batch != expected {
             return Err(ModelError::Training(format!(
                 "the batch holds {} sequences, but batch * accumulation = {expected} make a step",
@@ -219,30 +323,8 @@ impl Trainer {
         if targets == 0 {
             return Err(ModelError::Training("the batch holds no target to learn from".to_owned()));
         }
-        let scale = 1.0 / small(targets);
-        self.gradient.fill(0.0);
-        let mut loss = 0.0;
-        for start in (0..batch.batch).step_by(micro) {
-            let part = (self.step * self.train.accumulation as u64) + (start / micro) as u64;
-            let pass = Pass {
-                dropout: self.train.dropout,
-                keys: [self.train.seed, part],
-                ..Pass::new(batch, start..start + micro)
-            };
-            loss += self.network.train(&mut self.buffers, &self.parameters, &mut self.gradient, &pass, scale);
-        }
-        self.update(loss * f64::from(scale), targets)
-    }
-
-    fn update(&mut self, loss: f64, targets: usize) -> Result<StepReport, ModelError> {
-        let (slots, values, gradient) = match &mut self.adapters {
-            Some(adapters) => {
-                adapters.project(&self.gradient);
-                (&adapters.slots, &mut adapters.values, &adapters.gradient)
-            }
-            None => (&self.network.layout.slots, &mut self.parameters, &self.gradient),
-        };
-        let gradient_norm = adamw::norm(gradient);
+        let Learned { loss, norm: gradient_norm } = self.learner.learn(batch, &self.train, self.step)?;
+        let loss = loss / f64::from(small(targets));
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             return Err(ModelError::Training(format!(
                 "at step {} the loss or its gradient is no longer a number; \
@@ -255,12 +337,9 @@ impl Trainer {
         #[expect(clippy::cast_possible_truncation, reason = "a factor between 0 and 1")]
         let gradient_scale =
             if clip > 0.0 && gradient_norm > clip { (clip / gradient_norm) as f32 } else { 1.0 };
+        let rates = Rates { gradient_scale, learning_rate, count: self.step + 1 };
+        self.learner.update(&self.train, rates)?;
         self.step += 1;
-        let rates = adamw::Rates { gradient_scale, learning_rate, count: self.step };
-        adamw::update(&self.train, slots, values, &mut self.moments, gradient, rates);
-        if let Some(adapters) = &self.adapters {
-            adapters.merge(&mut self.parameters);
-        }
         Ok(StepReport { step: self.step, loss, gradient_norm, learning_rate, targets })
     }
 
@@ -268,13 +347,14 @@ impl Trainer {
     /// counted. Any number of sequences will do; nothing is dropped.
     ///
     /// # Errors
-    /// If the sequences are longer than `context`, or hold ids outside of the vocabulary.
+    /// If the sequences are longer than `context`, or hold ids outside of the vocabulary; or if the
+    /// graphics card fails.
     pub fn evaluate(&mut self, batch: &Batch) -> Result<(f64, usize), ModelError> {
         self.check_batch(batch)?;
         let mut loss = 0.0;
         for start in (0..batch.batch).step_by(self.train.batch) {
             let pass = Pass::new(batch, start..batch.batch.min(start + self.train.batch));
-            loss += self.network.evaluate(&mut self.buffers, &self.parameters, &pass);
+            loss += self.learner.evaluate(&pass)?;
         }
         Ok((loss, counted(batch)))
     }
@@ -294,7 +374,7 @@ impl Trainer {
     /// # Errors
     /// If the folder cannot be written to, or a weight exceeds the range of f16.
     pub fn export(&self, dir: &Path, half: bool) -> Result<(), ModelError> {
-        export::write(&self.config, &self.network.layout, &self.parameters, dir, half)
+        export::write(&self.config, &self.layout, &self.learner.weights()?, dir, half)
     }
 
     /// How many optimizer steps were made.
@@ -314,7 +394,7 @@ impl Trainer {
 
     /// How many numbers the model has.
     pub fn parameter_count(&self) -> usize {
-        self.parameters.len()
+        self.layout.len()
     }
 
     fn check_batch(&self, batch: &Batch) -> Result<(), ModelError> {
@@ -353,6 +433,16 @@ impl std::fmt::Debug for Trainer {
             .field("step", &self.step)
             .finish_non_exhaustive()
     }
+}
+
+/// The passes that make a step of `batch`, so many sequences each.
+fn passes<'a>(batch: &'a Batch, train: &'a TrainConfig, step: u64) -> impl Iterator<Item = Pass<'a>> {
+    let parts = (step * train.accumulation as u64)..;
+    (0..batch.batch).step_by(train.batch).zip(parts).map(|(start, part)| Pass {
+        dropout: train.dropout,
+        keys: [train.seed, part],
+        ..Pass::new(batch, start..start + train.batch)
+    })
 }
 
 /// How many targets of a batch count.

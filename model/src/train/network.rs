@@ -2,6 +2,8 @@
 //! Activations live in buffers that are made once. Shapes: `r = batch * t` rows
 //! of width `c`.
 
+use std::sync::Arc;
+
 use crate::{Config, math};
 
 use super::kernels::attention::{self, Saved, Shape};
@@ -47,7 +49,7 @@ pub(super) struct Buffers {
 /// A network's shape; weights and buffers are given to each call.
 pub(super) struct Network {
     config: Config,
-    pub(super) layout: Layout,
+    layout: Arc<Layout>,
 }
 
 /// What to do with a batch.
@@ -70,14 +72,15 @@ impl<'a> Pass<'a> {
         Self { ids, targets, context: batch.context, dropout: 0.0, keys: [0; 2] }
     }
 
-    fn dropout(&self, site: u64) -> Option<Dropout> {
+    /// What is dropped at one of the places where something is; 0 is that of the embeddings.
+    pub(super) fn dropout(&self, site: u64) -> Option<Dropout> {
         Dropout::new(self.dropout, &[self.keys[0], self.keys[1], site])
     }
 }
 
 impl Network {
-    pub(super) fn new(config: &Config) -> Self {
-        Self { config: config.clone(), layout: Layout::new(config) }
+    pub(super) fn new(config: &Config, layout: &Arc<Layout>) -> Self {
+        Self { config: config.clone(), layout: Arc::clone(layout) }
     }
 
     /// Buffers for as many sequences at a time as a training works on.
@@ -317,7 +320,7 @@ fn logit_rows(config: &Config) -> usize {
 }
 
 /// The patterns for what a block's halves add to the residual stream.
-fn residual_dropouts(layer: usize, pass: &Pass<'_>) -> [Option<Dropout>; 2] {
+pub(super) fn residual_dropouts(layer: usize, pass: &Pass<'_>) -> [Option<Dropout>; 2] {
     let site = 1 + 2 * layer as u64;
     [pass.dropout(site), pass.dropout(site + 1)]
 }

@@ -10,19 +10,19 @@ use serde::Deserialize;
 use super::*;
 
 #[derive(Deserialize)]
-struct Expected {
+pub(super) struct Expected {
     ids: Vec<u32>,
     targets: Vec<u32>,
-    loss: f64,
-    norm: f64,
+    pub(super) loss: f64,
+    pub(super) norm: f64,
     steps: Vec<f64>,
 }
 
-fn fixture(name: &str) -> PathBuf {
+pub(super) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn expected(name: &str) -> (Expected, Batch) {
+pub(super) fn expected(name: &str) -> (Expected, Batch) {
     let text = fs::read(fixture(name).join("training.json")).unwrap();
     let expected: Expected = serde_json::from_slice(&text).unwrap();
     let (ids, targets) = (expected.ids.clone(), expected.targets.clone());
@@ -30,7 +30,7 @@ fn expected(name: &str) -> (Expected, Batch) {
 }
 
 /// As in the program that made the expected numbers.
-fn settings() -> TrainConfig {
+pub(super) fn settings() -> TrainConfig {
     TrainConfig {
         batch: 2,
         context: 8,
@@ -42,17 +42,17 @@ fn settings() -> TrainConfig {
     }
 }
 
-/// The gradient of the mean loss, and that loss.
+fn on_host(trainer: &mut Trainer) -> &mut OnHost {
+    match &mut trainer.learner {
+        Learner::Host(learner) => learner,
+        Learner::Gpu(_) => panic!("it learns on a card"),
+    }
+}
+
+/// Finds the gradient of the mean loss, and that loss.
 fn gradient(trainer: &mut Trainer, batch: &Batch) -> f64 {
-    let scale = 1.0 / small(counted(batch));
-    trainer.gradient.fill(0.0);
-    let pass = Pass {
-        dropout: trainer.train.dropout,
-        keys: [trainer.train.seed, 0],
-        ..Pass::new(batch, 0..batch.batch)
-    };
-    let Trainer { network, buffers, parameters, gradient, .. } = trainer;
-    network.train(buffers, parameters, gradient, &pass, scale) * f64::from(scale)
+    let (train, step) = (trainer.train.clone(), trainer.step);
+    on_host(trainer).learn(batch, &train, step).loss / f64::from(small(counted(batch)))
 }
 
 #[track_caller]
@@ -61,14 +61,15 @@ fn check_gradients(name: &str) {
     let mut trainer = Trainer::from_model(&fixture(name), settings()).unwrap();
     let loss = gradient(&mut trainer, &batch);
     assert!((loss - expected.loss).abs() < 1e-5, "{loss} {}", expected.loss);
-    assert!((adamw::norm(&trainer.gradient) / expected.norm - 1.0).abs() < 1e-5);
+    let learner = on_host(&mut trainer);
+    assert!((adamw::norm(&learner.gradient) / expected.norm - 1.0).abs() < 1e-5);
     let bytes = fs::read(fixture(name).join("gradients.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
-    assert_eq!(file.len(), trainer.network.layout.slots.len());
-    for slot in &trainer.network.layout.slots {
+    assert_eq!(file.len(), learner.layout.slots.len());
+    for slot in &learner.layout.slots {
         let view = file.tensor(&slot.name).unwrap();
         let theirs = view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
-        for (i, (ours, theirs)) in trainer.gradient[slot.range.clone()].iter().zip(theirs).enumerate() {
+        for (i, (ours, theirs)) in learner.gradient[slot.range.clone()].iter().zip(theirs).enumerate() {
             assert!((ours - theirs).abs() < 2e-5, "{name}: {} at {i}: {ours} {theirs}", slot.name);
         }
     }
@@ -102,7 +103,7 @@ fn clipped_and_decayed_steps_equal_pytorchs() {
 
 /// Step `step` of the long run that PyTorch made too: each id follows from the one before,
 /// but for one in eleven.
-fn long_batch(step: u32) -> Batch {
+pub(super) fn long_batch(step: u32) -> Batch {
     let (sequences, context) = (4, 16);
     let (mut ids, mut targets) = (Vec::new(), Vec::new());
     for row in 0..sequences {
@@ -160,23 +161,25 @@ fn gradients_equal_finite_differences() {
         let targets = ids.iter().rev().copied().collect();
         let batch = Batch { ids, targets, batch: 2, context: 130 };
         gradient(&mut trainer, &batch);
-        let (start, direction) = (trainer.parameters.clone(), trainer.gradient.clone());
-        for slot in 0..trainer.network.layout.slots.len() {
-            let range = trainer.network.layout.slots[slot].range.clone();
+        let learner = on_host(&mut trainer);
+        let (start, direction) = (learner.parameters.clone(), learner.gradient.clone());
+        let layout = Arc::clone(&learner.layout);
+        for slot in &layout.slots {
+            let range = slot.range.clone();
             let along: f64 = direction[range.clone()].iter().map(|&g| f64::from(g).powi(2)).sum();
             // A step that changes the loss by about 1e-3 in each direction.
             let step = 1e-3 / along;
             let mut moved = |sign: f64| {
                 #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
                 for i in range.clone() {
-                    trainer.parameters[i] =
+                    on_host(&mut trainer).parameters[i] =
                         (f64::from(start[i]) + sign * step * f64::from(direction[i])) as f32;
                 }
                 gradient(&mut trainer, &batch)
             };
             let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
-            trainer.parameters.copy_from_slice(&start);
-            let name = &trainer.network.layout.slots[slot].name;
+            on_host(&mut trainer).parameters.copy_from_slice(&start);
+            let name = &slot.name;
             assert!((slope / along - 1.0).abs() < 0.02, "{name}, dropout {dropout}: {slope} {along}");
         }
     }
@@ -197,7 +200,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
             for _ in 0..2 {
                 trainer.step(&batch).unwrap();
             }
-            trainer.parameters
+            on_host(&mut trainer).parameters.clone()
         })
     };
     assert!(run(1) == run(3));
@@ -220,7 +223,7 @@ fn blocks_that_are_computed_again_learn_the_same_bit_by_bit() {
         };
         let mut trainer = Trainer::new(config.clone(), train).unwrap();
         let losses: Vec<f64> = (0..3).map(|_| trainer.step(&batch).unwrap().loss).collect();
-        (losses, trainer.evaluate(&batch).unwrap(), trainer.parameters)
+        (losses, trainer.evaluate(&batch).unwrap(), on_host(&mut trainer).parameters.clone())
     };
     assert!(run(false) == run(true));
 }
@@ -243,24 +246,23 @@ fn adapters_learn_alone_along_their_gradient_and_are_resumed() {
     let ids: Vec<u32> = (0..80u32).map(|i| i * i % 47).collect();
     let batch = Batch { targets: ids.iter().rev().copied().collect(), ids, batch: 2, context: 40 };
     let mut trainer = Trainer::new(config, train).unwrap();
-    let before = trainer.parameters.clone();
+    let before = on_host(&mut trainer).parameters.clone();
     let first = trainer.step(&batch).unwrap().loss;
     trainer.step(&batch).unwrap();
 
     gradient(&mut trainer, &batch);
-    let of_sums = trainer.gradient.clone();
-    let adapters = trainer.adapters.as_mut().unwrap();
-    adapters.project(&of_sums);
+    let adapters = on_host(&mut trainer).adapters.as_ref().unwrap();
     let (start, direction) = (adapters.values.clone(), adapters.gradient.clone());
     let along: f64 = direction.iter().map(|&g| f64::from(g).powi(2)).sum();
     let step = 1e-3 / along;
     let mut moved = |sign: f64| {
-        let adapters = trainer.adapters.as_mut().unwrap();
+        let learner = on_host(&mut trainer);
+        let adapters = learner.adapters.as_mut().unwrap();
         #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
         for ((value, &start), &by) in adapters.values.iter_mut().zip(&start).zip(&direction) {
             *value = (f64::from(start) + sign * step * f64::from(by)) as f32;
         }
-        adapters.merge(&mut trainer.parameters);
+        adapters.merge(&mut learner.parameters);
         gradient(&mut trainer, &batch)
     };
     let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
@@ -270,18 +272,19 @@ fn adapters_learn_alone_along_their_gradient_and_are_resumed() {
     let folder = tempfile::tempdir().unwrap();
     trainer.save_checkpoint(folder.path()).unwrap();
     let mut resumed = Trainer::resume(folder.path()).unwrap();
-    assert!(resumed.parameters == trainer.parameters);
+    assert!(on_host(&mut resumed).parameters == on_host(&mut trainer).parameters);
     let (a, b) = (trainer.step(&batch).unwrap(), resumed.step(&batch).unwrap());
     assert_eq!(a, b);
-    assert!(resumed.parameters == trainer.parameters);
+    assert!(on_host(&mut resumed).parameters == on_host(&mut trainer).parameters);
 
     for _ in 0..20 {
         trainer.step(&batch).unwrap();
     }
     assert!(trainer.step(&batch).unwrap().loss < first - 0.1);
-    assert!(trainer.moments.first.len() < trainer.parameter_count() / 3);
-    for slot in &trainer.network.layout.slots {
-        let same = before[slot.range.clone()] == trainer.parameters[slot.range.clone()];
+    let learner = on_host(&mut trainer);
+    assert!(learner.moments.first.len() < learner.parameters.len() / 3);
+    for slot in &learner.layout.slots {
+        let same = before[slot.range.clone()] == learner.parameters[slot.range.clone()];
         assert_eq!(same, !slot.decays, "{}", slot.name);
     }
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use continuo_engine::source;
-use continuo_model::train::{Batch, TrainConfig, Trainer};
+use continuo_engine::{DeviceChoice, source};
+use continuo_model::train::{Batch, Precision, TrainConfig, Trainer};
 use serde_json::json;
 
 use crate::Outcome;
+use crate::device::{LearningArgs, Place};
 
-pub(super) const ABOUT: &str = "Measure how fast a model learns: whole steps (forward, backward, AdamW) in f32 on the processor.\n\n\
+pub(super) const ABOUT: &str = "Measure how fast a model learns: whole steps (forward, backward, AdamW).\n\n\
     What is learned is no music, always the same, and thrown away: the model is not changed on disk. The fastest of the \
     steps after the first counts. That the loss falls is made sure of.";
 
@@ -37,6 +38,9 @@ pub struct TrainArgs {
     /// How many threads, 1 to 64 [default: as many as there are cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+    /// What it learns on
+    #[command(flatten)]
+    pub learning: LearningArgs,
     /// Compute blocks again in place of keeping what their backward pass needs
     #[arg(long)]
     pub gradient_checkpointing: bool,
@@ -50,9 +54,11 @@ pub struct TrainArgs {
 /// # Errors
 /// One sentence that names the file or option and the remedy.
 pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    let place =
+        Place::open(args.learning.device(DeviceChoice::Auto), args.learning.precision(Precision::F32))?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let (ids, fastest) = pool.install(|| measure(args))?;
+    let (ids, fastest) = pool.install(|| measure(args, &place))?;
     #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
     let rate = ids as f64 / fastest.as_secs_f64();
     let peak = super::peak_memory();
@@ -62,12 +68,15 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
             "peak_memory_bytes": peak,
             "step_ms": 1000.0 * fastest.as_secs_f64(),
             "threads": pool.current_num_threads(),
+            "device": place.to_string(),
         });
         crate::print(&format!("{figures}\n"));
         return Ok(Outcome::Done);
     }
-    let mut said =
-        format!("learning          {rate:8.1} ids a second on {} threads\n", pool.current_num_threads());
+    let mut said = format!(
+        "learning          {rate:8.1} ids a second on {place}, {} threads\n",
+        pool.current_num_threads()
+    );
     if let Some(peak) = peak {
         #[expect(clippy::cast_precision_loss, reason = "a number for people")]
         let megabytes = peak as f64 / 1e6;
@@ -78,7 +87,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 }
 
 /// How many ids a step has, and how long the fastest took.
-fn measure(args: &TrainArgs) -> anyhow::Result<(usize, Duration)> {
+fn measure(args: &TrainArgs, place: &Place) -> anyhow::Result<(usize, Duration)> {
     let path = source::find(&args.model)?;
     let window = continuo_model::ModelFiles::open(&path)?.config().n_positions;
     let context = match args.context {
@@ -94,7 +103,7 @@ fn measure(args: &TrainArgs) -> anyhow::Result<(usize, Duration)> {
         recompute: args.gradient_checkpointing,
         ..TrainConfig::default()
     };
-    let mut trainer = Trainer::from_model(&path, config)?;
+    let mut trainer = place.put(Trainer::from_model(&path, config)?)?;
     let vocabulary = u32::try_from(trainer.config().vocab_size)?;
     let ids: Vec<u32> =
         (0_u32..).take(batch * context).map(|n| (n.wrapping_mul(n) + n / 7) % vocabulary).collect();

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use continuo_codec::Encoding;
 
+use crate::device::Place;
 use crate::manifest::Manifest;
 use crate::ngram::NGram;
 use crate::train::checkpoints::State;
@@ -53,6 +54,7 @@ impl Comparison {
 pub fn compare(
     out: &Path,
     settings: &Settings,
+    place: &Place,
     training: &[Vec<u32>],
     held_out: &[Vec<u32>],
     corpus: &Corpus,
@@ -62,7 +64,7 @@ pub fn compare(
     if held_out.is_empty() {
         return Ok(Some(Comparison { model: Measured::default(), ngram: Measured::default(), notes }));
     }
-    let mut trainer = measure::open(out, settings.batch, settings.context)?;
+    let mut trainer = place.put(measure::open(out, settings.batch, settings.context)?)?;
     let Some(model) = measure::model(&mut trainer, held_out, settings.batch)? else { return Ok(None) };
     let ngram = NGram::train(training.iter().map(Vec::as_slice), encoding.vocab_size());
     Ok(Some(Comparison { model, ngram: measure::ngram(&ngram, held_out), notes }))

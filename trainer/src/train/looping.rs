@@ -9,6 +9,7 @@ use continuo_model::train::Trainer;
 use serde_json::json;
 
 use crate::Outcome;
+use crate::device::Place;
 use crate::files;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -43,6 +44,7 @@ struct Run<'a> {
     corpus: Corpus,
     /// What the model answers at each measurement.
     prompt: Option<Prompt>,
+    place: Place,
     begun: Instant,
     elapsed_before: f64,
     progress: Progress,
@@ -90,7 +92,8 @@ impl<'a> Run<'a> {
         } else {
             (None, Settings::new(args)?)
         };
-        // A manifest that cannot be read is told now rather than after the training.
+        // A card or a manifest that cannot be used is told now rather than later.
+        let place = Place::open(settings.device, settings.precision)?;
         card::check(settings.manifest.as_deref())?;
         let encoding = settings.encoding.encoding();
         let corpus = if settings.data.is_empty() {
@@ -110,14 +113,16 @@ impl<'a> Run<'a> {
             settings.seed,
             start::variation(&settings),
         )?;
-        start::tell(&corpus, &batches);
+        start::tell(&corpus, &batches, &place);
         let (trainer, state) = match resumed {
             Some((_, state)) if state.music != music => bail!(
                 "the folders no longer hold the music this run was started with; \
                  put it back, or start a new run in another --out folder"
             ),
-            Some((trainer, state)) => (trainer, State { settings, ..state }),
-            None => start::new_run(settings, music, &mut batches)?,
+            Some((trainer, state)) => {
+                (start::again(trainer, &settings, &place)?, State { settings, ..state })
+            }
+            None => start::new_run(settings, music, &mut batches, &place)?,
         };
         metrics::trim(out, state.step)?;
         start::tell_refused(out, &corpus)?;
@@ -129,6 +134,7 @@ impl<'a> Run<'a> {
             held_out,
             prompt: Prompt::of(&corpus, encoding.as_ref()),
             corpus,
+            place,
             begun: Instant::now(),
             elapsed_before: state.elapsed,
             progress: Progress::percent("% trained"),
@@ -261,11 +267,17 @@ impl<'a> Run<'a> {
         self.save()?;
         self.progress.finish();
         let settings = &self.state.settings;
-        let compared =
-            match card::compare(self.out, settings, self.batches.chunks(), &self.held_out, &self.corpus)? {
-                Some(compared) => compared,
-                None => return Ok(Outcome::Interrupted),
-            };
+        let compared = match card::compare(
+            self.out,
+            settings,
+            &self.place,
+            self.batches.chunks(),
+            &self.held_out,
+            &self.corpus,
+        )? {
+            Some(compared) => compared,
+            None => return Ok(Outcome::Interrupted),
+        };
         files::write(
             &self.out.join("README.md"),
             card::write(&self.state, &self.corpus, &compared)?.as_bytes(),

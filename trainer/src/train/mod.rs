@@ -29,6 +29,7 @@ use clap::Args;
 use continuo_hub::RepoName;
 
 use crate::Outcome;
+use crate::device::LearningArgs;
 use crate::encodings::EncodingName;
 use crate::train::settings::{Budget, Schedule, Size};
 use crate::train::stored::Data;
@@ -109,6 +110,9 @@ pub struct TrainArgs {
     /// more time, and the same model bit by bit
     #[arg(long)]
     pub gradient_checkpointing: bool,
+    /// What it learns on
+    #[command(flatten)]
+    pub learning: LearningArgs,
     /// End after so many steps
     #[arg(long, conflicts_with_all = ["epochs", "minutes"])]
     pub steps: Option<u64>,

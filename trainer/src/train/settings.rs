@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use continuo_engine::source;
+use continuo_engine::{DeviceChoice, source};
 use continuo_model::ModelFiles;
+use continuo_model::train::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::encodings::EncodingName;
@@ -135,6 +136,11 @@ const fn two() -> usize {
     2
 }
 
+/// Runs of before knew the processor alone.
+const fn cpu() -> DeviceChoice {
+    DeviceChoice::Cpu
+}
+
 /// All a run needs to know; stored with it, so that it can be resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -167,6 +173,12 @@ pub struct Settings {
     /// The rank of what is learned in place of the base model's weights.
     #[serde(default)]
     pub lora: Option<usize>,
+    /// What it learns on.
+    #[serde(default = "cpu")]
+    pub device: DeviceChoice,
+    /// The numbers of matrix products there.
+    #[serde(default)]
+    pub precision: Precision,
     /// When training ends.
     pub budget: Budget,
     /// The highest learning rate.
@@ -239,6 +251,8 @@ impl Settings {
             accumulate: args.accumulate.unwrap_or(if tuning { 8 } else { 1 }),
             gradient_checkpointing: args.gradient_checkpointing,
             lora: args.lora,
+            device: args.learning.device(DeviceChoice::Auto),
+            precision: args.learning.precision(Precision::F32),
             budget: args.budget(),
             // Small models like high rates; a trained one forgets at them. Fresh embeddings have to
             // get somewhere first.
@@ -265,8 +279,8 @@ impl Settings {
         settings.checked()
     }
 
-    /// The settings a run was started with, for going on. How often it measures and
-    /// saves, and where the music lies, may be changed.
+    /// The settings a run was started with, for going on. How often it measures and saves, where
+    /// the music lies, and what is computed where, may be changed.
     ///
     /// # Errors
     /// Names an option that contradicts the run's settings.
@@ -313,6 +327,9 @@ impl Settings {
         asked.checkpoint_every = args.checkpoint_every.unwrap_or(self.checkpoint_every);
         asked.keep = args.keep.unwrap_or(self.keep);
         asked.hub = pushed(args).or(asked.hub);
+        asked.gradient_checkpointing |= args.gradient_checkpointing;
+        asked.device = args.learning.device(self.device);
+        asked.precision = args.learning.precision(self.precision);
         asked.samples = args.samples.unwrap_or(self.samples);
         asked.checked()
     }

@@ -9,6 +9,7 @@ use continuo_model::train::{Lora, TrainConfig, Trainer};
 use continuo_model::{Config, ModelFiles};
 use serde_json::json;
 
+use crate::device::Place;
 use crate::encodings::EncodingName;
 use crate::files;
 use crate::train::batches::{Batches, Variation};
@@ -107,21 +108,35 @@ fn train_config(settings: &Settings, steps: u64) -> TrainConfig {
 ///
 /// # Errors
 /// If the base model cannot be read or spells music otherwise.
-pub fn new_run(settings: Settings, music: u64, batches: &mut Batches) -> anyhow::Result<(Trainer, State)> {
+pub fn new_run(
+    settings: Settings,
+    music: u64,
+    batches: &mut Batches,
+    place: &Place,
+) -> anyhow::Result<(Trainer, State)> {
     let total = match settings.budget {
         Budget::Steps(steps) => steps,
         Budget::Epochs(epochs) => ceil(epochs / batches.epochs(1)),
-        Budget::Minutes(minutes) => ceil(minutes * 60.0 / seconds_a_step(&settings, batches)?),
+        Budget::Minutes(minutes) => ceil(minutes * 60.0 / seconds_a_step(&settings, batches, place)?),
     };
-    let trainer = new_trainer(&settings, total)?;
+    let trainer = place.put(new_trainer(&settings, total)?)?;
     let state = State { settings, music, total, step: 0, elapsed: 0.0, smoothed: None, best: None };
     Ok((trainer, state))
 }
 
+/// A run that was begun, as it shall go on.
+///
+/// # Errors
+/// If the graphics card cannot be used for it.
+pub fn again(trainer: Trainer, settings: &Settings, place: &Place) -> anyhow::Result<Trainer> {
+    let trainer = if settings.gradient_checkpointing { trainer.recomputing() } else { trainer };
+    Ok(place.put(trainer)?)
+}
+
 /// How long a step takes here, measurements included, from a few steps of a trainer
 /// that is thrown away.
-fn seconds_a_step(settings: &Settings, batches: &mut Batches) -> anyhow::Result<f64> {
-    let mut trainer = new_trainer(settings, 1)?;
+fn seconds_a_step(settings: &Settings, batches: &mut Batches, place: &Place) -> anyhow::Result<f64> {
+    let mut trainer = place.put(new_trainer(settings, 1)?)?;
     // The first is slower: memory is touched for the first time.
     trainer.step(&batches.batch(0))?;
     let begun = Instant::now();
@@ -152,8 +167,8 @@ pub const fn variation(settings: &Settings) -> Variation {
     }
 }
 
-/// Says what was found.
-pub fn tell(corpus: &Corpus, batches: &Batches) {
+/// Says what was found, and where it is learned.
+pub fn tell(corpus: &Corpus, batches: &Batches, place: &Place) {
     let count = |held_out| corpus.part(held_out).count();
     eprintln!(
         "{} pieces to train on and {} held out ({}; {} near-duplicates moved to training)",
@@ -164,6 +179,7 @@ pub fn tell(corpus: &Corpus, batches: &Batches) {
     );
     let rows = batches.rows();
     eprintln!("{} ids an epoch in {rows} rows, {:.1} % filled", batches.targets(), batches.filled() * 100.0);
+    eprintln!("learning on {place}");
 }
 
 /// Lists the files that could not be read, on the screen and in the folder.

@@ -185,11 +185,12 @@ fn a_resumed_run_ends_in_the_same_weights_bit_by_bit() {
     let root = folder.path();
     music(root);
     train(root, &["--out", "whole", "--steps", "6"]);
-    train(root, &["--out", "halved", "--steps", "6", "--gradient-checkpointing"]);
+    train(root, &["--out", "halved", "--steps", "6"]);
     // As if the second had been stopped after its third step.
     fs::remove_dir_all(root.join("halved/checkpoints/step-00000006")).unwrap();
     fs::remove_file(root.join("halved/model.safetensors")).unwrap();
-    check(root, &["train", "--resume", "--out", "halved"], 0);
+    // How blocks are computed is no part of what is learned.
+    check(root, &["train", "--resume", "--out", "halved", "--gradient-checkpointing"], 0);
     let read = |path: &str| fs::read(root.join(path)).unwrap();
     assert!(read("whole/model.safetensors") == read("halved/model.safetensors"));
     let checkpoint = "checkpoints/step-00000006/checkpoint.safetensors";
@@ -286,10 +287,20 @@ fn what_cannot_be_trained_is_told() {
         (&["train", "music", "--out", "o", "--width", "30", "--heads", "4"], "multiple of --heads"),
         (&["train", "music", "--out", "o", "--held-out", "1.5"], "--held-out must be"),
         (&["train", "music", "--out", "o", "--base", "empty"], "config.json"),
+        (
+            &["train", "music", "--out", "o", "--device", "cpu", "--precision", "bf16"],
+            "processor learns in f32",
+        ),
+        (&["train", "--out", "there", "--resume", "--device", "cpu", "--precision", "f16"], "leave it out"),
+        (&["bench", "train", "--model", "there", "--device", "cpu", "--precision", "f16"], "leave it out"),
     ];
     for (arguments, expected) in cases {
         let said = check(root, arguments, 1);
         assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    if cfg!(not(feature = "cuda")) {
+        let said = check(root, &["train", "music", "--out", "o", "--device", "cuda"], 1);
+        assert!(said.contains("build with `--features cuda`") && said.contains("processor (cpu)"), "{said}");
     }
     // Other music than the run was started with is noticed.
     fs::remove_dir_all(root.join("music/part0")).unwrap();
