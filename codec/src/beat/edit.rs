@@ -6,9 +6,9 @@ use super::vocab::{DRUM, PITCH};
 use super::writer::Writer;
 
 /// Cuts a piece at its bar lines into pieces of at most `max` ids, each as long as
-/// can be and each beginning with START, BAR, meter and tempo. Of a bar that is
-/// longer than `max` the beginning is kept; what has no note is left out. Reading
-/// stops at the first id that is out of place.
+/// can be and each beginning with START, BAR, meter and tempo. A bar that is longer
+/// than `max` is cut too, between its positions where that can be; its later parts begin as it
+/// does. What has no note is left out. Reading stops at the first id that is out of place.
 ///
 /// ```
 /// use continuo_codec::{Beat, Encoding, Instrument, Note, Score, beat};
@@ -94,26 +94,42 @@ impl Cutter {
             self.fits = writer.ids.len();
             self.writer = Some(writer);
         } else {
-            self.add_beginning(bar);
+            self.add_parts(bar);
         }
     }
 
-    /// Makes a chunk of the positions of a bar that fit.
-    fn add_beginning(&mut self, bar: &Bar) {
-        let mut writer = bar.writer(self.max);
-        writer.bar();
-        for steps in bar.steps.chunk_by(|a, b| a.1 == b.1) {
-            for &(step, position) in steps {
-                writer.take(step, position);
+    /// Makes chunks of a bar that is too long, each as long as can be.
+    fn add_parts(&mut self, bar: &Bar) {
+        let (mut meter, mut tempo, mut rest) = (bar.meter, bar.tempo, bar.steps.as_slice());
+        while !rest.is_empty() {
+            let write = |steps: &[(Step, u32)]| {
+                let part = Bar { meter, tempo, steps: steps.to_vec() };
+                let mut writer = part.writer(self.max);
+                part.write(&mut writer);
+                writer
+            };
+            // Each step is an id or more, so no more than `max` can fit.
+            let lengths: Vec<usize> = (1..=rest.len().min(self.max)).collect();
+            let fit = lengths.partition_point(|&n| write(&rest[..n]).ids.len() <= self.max);
+            // Between two positions rather than within one.
+            let between = |&n: &usize| rest.get(n).is_none_or(|next| next.1 != rest[n - 1].1);
+            let cut = (1..=fit).rev().find(between).unwrap_or(fit);
+            if cut > 0 {
+                let writer = write(&rest[..cut]);
+                self.fits = writer.ids.len();
+                self.writer = Some(writer);
+                self.close();
             }
-            writer.settle();
-            if writer.ids.len() > self.max {
-                break;
+            let (done, left) = rest.split_at(cut.max(1));
+            for (step, _) in done {
+                match *step {
+                    Step::Meter(new) => meter = new,
+                    Step::Tempo(new) => tempo = new,
+                    _ => {}
+                }
             }
-            self.fits = writer.ids.len();
+            rest = left;
         }
-        self.writer = Some(writer);
-        self.close();
     }
 
     fn close(&mut self) {

@@ -73,10 +73,8 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         crate::print(&format!("{figures}\n"));
         return Ok(Outcome::Done);
     }
-    let mut said = format!(
-        "learning          {rate:8.1} ids a second on {place}, {} threads\n",
-        pool.current_num_threads()
-    );
+    let threads = pool.current_num_threads();
+    let mut said = format!("learning          {rate:8.1} ids a second on {threads} threads, {place}\n");
     if let Some(peak) = peak {
         #[expect(clippy::cast_precision_loss, reason = "a number for people")]
         let megabytes = peak as f64 / 1e6;

@@ -30,7 +30,7 @@ use crate::progress::Progress;
 const PIECE: usize = 2000;
 
 /// What is kept while a build is under way, in the data set's folder.
-const UNDER_WAY: &str = ".build";
+pub(crate) const UNDER_WAY: &str = ".build";
 
 /// What `--help` tells first.
 pub(crate) const ABOUT: &str = "Make a data set of MIDI files: rows of ids or text in Parquet files, as Hugging Face's datasets, DuckDB \
@@ -203,6 +203,12 @@ impl<'a> Build<'a> {
             }
             Ok(_) => eprintln!("going on with the build in {}", args.out.display()),
             Err(_) => {
+                if args.out.join(SPELLING_FILE).exists() {
+                    bail!(
+                        "{} is a data set that is built to its end; to build it anew, remove it, or name another --out",
+                        args.out.display()
+                    );
+                }
                 if fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
                     bail!("{} is not empty; name a folder that does not exist yet", args.out.display());
                 }

@@ -66,10 +66,19 @@ pub struct EvalArgs {
 /// One sentence that names the file and the remedy.
 pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
     let (music, models): (Vec<PathBuf>, Vec<PathBuf>) = args.paths.iter().cloned().partition(|p| is_music(p));
+    if let Some(file) = models.iter().find(|path| files::is_midi(path) && path.is_file()) {
+        bail!("{} is a MIDI file; name the folder it lies in", file.display());
+    }
     if models.is_empty() {
         bail!(
             "none of these is a model; name one first: a folder with a config.json, a model's file, or the name of a \
              model that was pulled"
+        );
+    }
+    if let Some(nothing) = music.is_empty().then(|| models.iter().find(|path| !path.exists())).flatten() {
+        bail!(
+            "{} does not exist; name a folder of MIDI files to measure on, behind the models",
+            nothing.display()
         );
     }
     if music.is_empty() {

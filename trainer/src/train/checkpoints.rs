@@ -1,7 +1,7 @@
 //! What a run keeps on disk: the last two checkpoints, its state beside them, and
 //! the model folder that always holds the best model so far.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -102,6 +102,24 @@ fn load_one(folder: &Path) -> anyhow::Result<(Trainer, State)> {
         bail!("{} mixes two steps", folder.display());
     }
     Ok((trainer, state))
+}
+
+/// Keeps other trainings out of a folder as long as what is returned is open; nothing where the
+/// file system knows no locks.
+///
+/// # Errors
+/// If another training writes there, or the folder cannot be made.
+pub fn lock(out: &Path) -> anyhow::Result<Option<File>> {
+    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let path = out.join(".lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another training writes to {}; wait for it, or name another --out folder", out.display())
+        }
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
 }
 
 /// Whether a folder holds a run already.

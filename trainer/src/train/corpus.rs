@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use continuo_codec::{Encoding, Note, Score, midi};
+use continuo_engine::source::SPELLING_FILE;
 use rayon::prelude::*;
 
 use crate::files;
@@ -142,6 +143,12 @@ fn list(folder: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
         bail!("{} does not exist; name a folder of MIDI files", folder.display());
     }
     let found = files::walk(folder, &files::is_midi)?;
+    if found.is_empty() && folder.join(SPELLING_FILE).exists() && folder.join("data").is_dir() {
+        bail!(
+            "{} is a data set, not a folder of MIDI files; give it to `continuo train` as --data",
+            folder.display()
+        );
+    }
     if found.is_empty() {
         bail!("{} has no file ending in .mid or .midi, nor do its subfolders", folder.display());
     }

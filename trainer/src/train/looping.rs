@@ -1,5 +1,6 @@
 //! The training loop, in one piece.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -45,6 +46,8 @@ struct Run<'a> {
     /// What the model answers at each measurement.
     prompt: Option<Prompt>,
     place: Place,
+    /// Nobody else trains into the folder as long as it is open.
+    _lock: Option<File>,
     begun: Instant,
     elapsed_before: f64,
     progress: Progress,
@@ -92,6 +95,9 @@ impl<'a> Run<'a> {
         } else {
             (None, Settings::new(args)?)
         };
+        if !args.resume {
+            start::check_out(out, &settings.folders)?;
+        }
         // A card or a manifest that cannot be used is told now rather than later.
         let place = Place::open(settings.device, settings.precision)?;
         card::check(settings.manifest.as_deref())?;
@@ -101,6 +107,7 @@ impl<'a> Run<'a> {
         } else {
             stored::read(&settings.data, settings.encoding, settings.held_out)?
         };
+        let lock = checkpoints::lock(out)?;
         let chunks = |held_out: bool| -> Vec<Vec<u32>> {
             corpus.part(held_out).flat_map(|p| cut(settings.encoding, &p.ids, settings.context + 1)).collect()
         };
@@ -135,6 +142,7 @@ impl<'a> Run<'a> {
             prompt: Prompt::of(&corpus, encoding.as_ref()),
             corpus,
             place,
+            _lock: lock,
             begun: Instant::now(),
             elapsed_before: state.elapsed,
             progress: Progress::percent("% trained"),

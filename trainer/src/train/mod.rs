@@ -40,7 +40,7 @@ pub(crate) const ABOUT: &str = "Train a model on folders of MIDI files, or on da
     pieces, not only their beginnings. One work in twenty is held out to measure on, decided by its file name; \
     held-out pieces that training has too are found by their content and given to training. Every epoch the \
     music comes in another order, in other keys and at other loudness.\n\n\
-    The model folder --out always holds the best model so far by held-out loss (config.json, \
+    From the first measurement on, the model folder --out holds the best model so far by held-out loss (config.json, \
     model.safetensors, continuo.json, README.md), beside the last two checkpoints and what tells how the run goes: \
     metrics.jsonl, the same as a curve (loss.png) and for TensorBoard (`tensorboard --logdir`), and in samples/ what \
     the model answered at each measurement. \
@@ -128,7 +128,8 @@ pub struct TrainArgs {
     /// How the learning rate goes on from there [default: cosine]
     #[arg(long, value_enum)]
     pub schedule: Option<Schedule>,
-    /// Steps until the highest learning rate is reached [default: 100; 0 with --base alone]
+    /// Steps until the highest learning rate is reached [default: 100, at most a tenth of --steps; 0
+    /// with --base alone]
     #[arg(long)]
     pub warmup: Option<u64>,
     /// Share of activations dropped, against overfitting [default: 0]

@@ -136,6 +136,9 @@ const fn two() -> usize {
     2
 }
 
+/// Steps until the learning rate is at its highest.
+const WARMUP: u64 = 100;
+
 /// Runs of before knew the processor alone.
 const fn cpu() -> DeviceChoice {
     DeviceChoice::Cpu
@@ -227,6 +230,12 @@ impl Settings {
         let data = args.data.iter().map(Data::found).collect::<anyhow::Result<Vec<_>>>()?;
         let told = stored::encoding(&data)?;
         let tuning = args.base.is_some();
+        if !tuning && (args.lora.is_some() || args.fresh_vocabulary) {
+            bail!(
+                "--lora and --fresh-vocabulary go on from a model, but none is named; name it with --base (which has its \
+                 own size), or leave them out"
+            );
+        }
         let base_path = args.base.as_deref().map(source::find).transpose()?;
         let fresh = args.fresh_vocabulary;
         let base = base_path.as_deref().map(|path| Base::open(path, fresh)).transpose()?;
@@ -263,7 +272,12 @@ impl Settings {
             }),
             schedule: args.schedule.unwrap_or_default(),
             // Adam's moments need some hundred steps before they can be trusted.
-            warmup: args.warmup.unwrap_or(if tuning && !fresh { 0 } else { 100 }),
+            // A short run has no time for so many.
+            warmup: args.warmup.unwrap_or(match args.steps {
+                _ if tuning && !fresh => 0,
+                Some(steps) => WARMUP.min(steps / 10),
+                None => WARMUP,
+            }),
             // Little music seen less than a dozen times: overfitting is far off.
             dropout: args.dropout.unwrap_or(0.0),
             weight_decay: args.weight_decay.unwrap_or(0.1),
@@ -285,6 +299,13 @@ impl Settings {
     /// # Errors
     /// Names an option that contradicts the run's settings.
     pub fn resumed(self, args: &TrainArgs) -> anyhow::Result<Self> {
+        let (folders, data) = (!args.folders.is_empty(), !args.data.is_empty());
+        if folders && !self.data.is_empty() || data && !self.folders.is_empty() {
+            bail!(
+                "this run learns from {}; leave the others out to go on, or start a new run in another --out folder",
+                if folders { "data sets (--data)" } else { "folders of MIDI files" }
+            );
+        }
         let mut asked = self.clone();
         let shape = args.size.map_or(self.shape, Size::shape);
         asked.shape = Shape {

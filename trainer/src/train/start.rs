@@ -1,7 +1,7 @@
 //! What happens before the first step: the trainer, the state, what is told about
 //! the music.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
@@ -17,6 +17,10 @@ use crate::train::checkpoints::State;
 use crate::train::corpus::Corpus;
 use crate::train::settings::{Budget, Schedule, Settings};
 
+/// What a model folder consists of.
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const CARD: &str = "README.md";
 /// Adam's memory of gradients, and of their squares: shorter than its authors'
 /// 0.999, as runs are short and gradients of small batches noisy.
 const BETAS: (f32, f32) = (0.9, 0.95);
@@ -122,6 +126,34 @@ pub fn new_run(
     let trainer = place.put(new_trainer(&settings, total)?)?;
     let state = State { settings, music, total, step: 0, elapsed: 0.0, smoothed: None, best: None };
     Ok((trainer, state))
+}
+
+/// Refuses to start a run where it would replace what is there, or learn from itself.
+///
+/// # Errors
+/// Names the file or folder that is in the way.
+pub fn check_out(out: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
+    if out.exists() && !out.is_dir() {
+        bail!("{} is no folder; name one for the model with --out", out.display());
+    }
+    if let Some(file) = [CONFIG, WEIGHTS, CARD].into_iter().find(|file| out.join(file).exists()) {
+        bail!(
+            "{} holds a {file} that the training would replace; name another --out folder, or remove it",
+            out.display()
+        );
+    }
+    let place = std::path::absolute(out)?;
+    match folders
+        .iter()
+        .find(|folder| std::path::absolute(folder).is_ok_and(|folder| place.starts_with(folder)))
+    {
+        Some(folder) => bail!(
+            "--out {} lies in {}, where the music is, and its samples would be learned from; name another --out folder",
+            out.display(),
+            folder.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// A run that was begun, as it shall go on.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::corpus::{Corpus, Piece};
 use super::split;
+use crate::dataset::build::UNDER_WAY;
 use crate::dataset::similar;
 use crate::encodings::EncodingName;
 use crate::files;
@@ -72,7 +73,9 @@ const MOST_WEIGHT: f64 = 100.0;
 fn find(written: &Path) -> anyhow::Result<PathBuf> {
     match places::locate(Kind::Dataset, written, places::home().ok().as_deref()) {
         Located::Path(path) if path.is_dir() => Ok(path),
-        Located::Path(path) => bail!("{} is no folder; name that of a data set", path.display()),
+        Located::Path(path) => {
+            bail!("{} is no folder here; name that of a data set: --data DIR", path.display())
+        }
         Located::Hub(name) => bail!(
             "`{name}` is no folder here, and no data set of that name was pulled; `continuo dataset pull {name}` \
              brings it from the hub"
@@ -105,6 +108,7 @@ pub fn encoding(data: &[Data]) -> anyhow::Result<Option<EncodingName>> {
 fn encoding_of(folder: &Path) -> anyhow::Result<EncodingName> {
     let file = folder.join(SPELLING_FILE);
     if !file.exists() {
+        not_around(folder)?;
         // MIDI Gen AI's data sets tell nothing; all others are ours.
         return Ok(EncodingName::Text);
     }
@@ -124,6 +128,38 @@ fn encoding_of(folder: &Path) -> anyhow::Result<EncodingName> {
     Ok(name)
 }
 
+/// Refuses a folder that is a part of a data set of ours, or holds some: it tells no encoding itself.
+fn not_around(folder: &Path) -> anyhow::Result<()> {
+    let full = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
+    let ours = |set: &Path| set.join(SPELLING_FILE).exists() && set.join("data").is_dir();
+    if let Some(whole) = full.parent().filter(|parent| full.ends_with("data") && ours(parent)) {
+        bail!("{} is a part of a data set; name the whole: --data {}", folder.display(), whole.display());
+    }
+    let within = files::walk(folder, &|path| path.ends_with(SPELLING_FILE))?;
+    match within.iter().filter_map(|file| file.parent()).find(|set| ours(&folder.join(set))) {
+        Some(set) => bail!(
+            "{} is no data set, but holds one; name each that you mean, for example: --data {}",
+            folder.display(),
+            folder.join(set).display()
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What to do about a folder that has no rows.
+fn no_rows(folder: &Path) -> String {
+    let folder_name = folder.display();
+    if folder.join(UNDER_WAY).exists() {
+        return format!(
+            "{folder_name} is a data set that is not built to its end; call `continuo dataset build` again"
+        );
+    }
+    format!(
+        "{folder_name} has no Parquet file, so it is no data set; for a folder of MIDI files leave out --data, or make a \
+         data set of it with `continuo dataset build`"
+    )
+}
+
 /// Reads all rows of data sets. What a data set calls its test or validation part is held
 /// out; of one without, a share of the works is. Rows to learn from come as often as their
 /// data set's weight says.
@@ -134,9 +170,12 @@ pub fn read(data: &[Data], encoding: EncodingName, held_out: f64) -> anyhow::Res
     let mut corpus = Corpus::default();
     for set in data {
         let folder = &set.folder;
+        if !folder.is_dir() {
+            bail!("the data set {} is not here; say where it is with --data", folder.display());
+        }
         let tables = files::walk(folder, &|path| path.extension().is_some_and(|end| end == "parquet"))?;
         if tables.is_empty() {
-            bail!("{} has no Parquet file; name the folder of a data set", folder.display());
+            bail!(no_rows(folder));
         }
         let has_test = tables.iter().any(|table| is_test(table));
         let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();

@@ -405,3 +405,35 @@ fn the_recipe_for_accelerate_makes_a_model_that_answers() {
     fs::copy(root.join("music/0/tune0.mid"), root.join("phrase.mid")).unwrap();
     check(root, &["generate", "phrase.mid", "-o", "answer.mid", "--model", "model", "--bars", "1"], 0);
 }
+
+/// What tells the encoding lies in the data set's folder: a part of it, or a folder around it, was
+/// once read as `text` whatever it was.
+#[test]
+fn a_part_of_a_data_set_and_a_folder_around_one_are_not_taken_for_one() {
+    let folder = music(12);
+    let root = folder.path();
+    check(root, &["dataset", "build", "music", "--out", "sets/beat"], 0);
+    let cases = [
+        (["train", "--data", "sets"], "holds one; name each"),
+        (["train", "--data", "sets/beat/data"], "is a part of a data set; name the whole"),
+        (["train", "--data", "music"], "leave out --data"),
+        (["train", "sets/beat", "--size"], "is a data set, not a folder of MIDI files"),
+        (["dataset", "build", "music"], "built to its end"),
+    ];
+    for (arguments, expected) in cases {
+        let more: &[&str] = match arguments {
+            ["dataset", ..] => &["--out", "sets/beat"],
+            [.., "--size"] => &["nano", "--out", "model"],
+            _ => &["--size", "nano", "--out", "model"],
+        };
+        let said = check(root, &[&arguments, more].concat(), 1);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    check(root, &[&["train", "--data", "sets/beat"], &TRY[..], &["model"]].concat(), 0);
+    let said = check(root, &["train", "music", "--resume", "--out", "model"], 1);
+    assert!(said.contains("learns from data sets"), "{said}");
+    std::fs::rename(root.join("sets"), root.join("moved")).unwrap();
+    let said = check(root, &["train", "--resume", "--out", "model"], 1);
+    assert!(said.contains("sets/beat is not here; say where it is with --data"), "{said}");
+    check(root, &["train", "--resume", "--out", "model", "--data", "moved/beat"], 0);
+}

@@ -364,3 +364,56 @@ fn as_many_checkpoints_are_kept_as_are_asked_for() {
     let said = check(root, &[&common[..], &["--keep", "0", "--out", "other"]].concat(), 1);
     assert!(said.contains("--keep must be 1 to 1000"), "{said}");
 }
+
+#[test]
+fn a_training_replaces_nothing_that_is_there_and_does_not_learn_from_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "model", "--steps", "4"]);
+    fs::remove_dir_all(root.join("model/checkpoints")).unwrap();
+    let before = fs::read(root.join("model/model.safetensors")).unwrap();
+    fs::create_dir(root.join("notes")).unwrap();
+    fs::write(root.join("notes/README.md"), "mine").unwrap();
+    fs::write(root.join("file"), "mine").unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&["--out", "model", "--steps", "1"], "holds a config.json that the training would replace"),
+        (&["--out", "notes", "--steps", "1"], "holds a README.md that the training would replace"),
+        (&["--out", "file", "--steps", "1"], "file is no folder"),
+        (&["--out", "music", "--steps", "1"], "its samples would be learned from"),
+        (&["--out", "music/deep/model", "--steps", "1"], "its samples would be learned from"),
+    ];
+    for (arguments, expected) in cases {
+        let said = check(root, &[TINY, arguments].concat(), 1);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let said = check(root, &["train", "music", "--base", "model", "--out", "model", "--steps", "1"], 1);
+    assert!(said.contains("would replace"), "{said}");
+    assert!(before == fs::read(root.join("model/model.safetensors")).unwrap());
+}
+
+/// A size contradicts a base model, and where one is given clap lets pass that the other is missing.
+#[test]
+fn adapting_without_a_model_to_adapt_is_told_whatever_the_size() {
+    let folder = tempfile::tempdir().unwrap();
+    music(folder.path());
+    for option in [&["--lora", "4"][..], &["--fresh-vocabulary"]] {
+        let arguments = [TINY, &["--out", "o", "--steps", "1"], option].concat();
+        let said = check(folder.path(), &arguments, 1);
+        assert!(said.contains("name it with --base"), "{said}");
+    }
+}
+
+#[test]
+fn two_trainings_into_one_folder_are_one_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    train(root, &["--out", "model", "--steps", "4"]);
+    let lock = fs::File::open(root.join("model/.lock")).unwrap();
+    lock.lock().unwrap();
+    let said = check(root, &["train", "--resume", "--out", "model"], 1);
+    assert!(said.contains("another training writes to model"), "{said}");
+    drop(lock);
+    check(root, &["train", "--resume", "--out", "model"], 0);
+}
