@@ -375,7 +375,7 @@ impl Attention {
 
 /// What is added to the scores `(t, n)` of ids that follow `len` cached ones,
 /// so that none sees a later one. A single id sees all there are.
-fn causal_mask(t: usize, len: usize) -> Result<Option<Tensor>, ModelError> {
+pub(crate) fn causal_mask(t: usize, len: usize) -> Result<Option<Tensor>, candle_core::Error> {
     if t == 1 {
         return Ok(None);
     }

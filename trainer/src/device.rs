@@ -96,8 +96,7 @@ impl Place {
     /// Opens what is chosen; says so where the processor takes a card's place.
     ///
     /// # Errors
-    /// If a card that is insisted on cannot be used, or the processor shall be as precise as it
-    /// is not.
+    /// If a card that is insisted on cannot be used, or the processor is asked for a card's precision.
     pub fn open(choice: DeviceChoice, precision: Precision) -> anyhow::Result<Self> {
         let open = |kind: Option<GpuKind>| kind.map(Gpu::open).transpose();
         let (gpu, refused): (_, Option<ModelError>) = choice.open(GpuKind::is_built, open)?;

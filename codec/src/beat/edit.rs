@@ -7,8 +7,9 @@ use super::writer::Writer;
 
 /// Cuts a piece at its bar lines into pieces of at most `max` ids, each as long as
 /// can be and each beginning with START, BAR, meter and tempo. A bar that is longer
-/// than `max` is cut too, between its positions where that can be; its later parts begin as it
-/// does. What has no note is left out. Reading stops at the first id that is out of place.
+/// than `max` is cut too, between its positions where that can be; its later parts
+/// begin as it does. What has no note is left out. Reading stops at the first id that
+/// is out of place.
 ///
 /// ```
 /// use continuo_codec::{Beat, Encoding, Instrument, Note, Score, beat};

@@ -14,7 +14,6 @@ use crate::Config;
 /// What is learned, on the processor.
 pub(super) struct OnHost {
     pub(super) network: Network,
-    pub(super) layout: Arc<Layout>,
     pub(super) buffers: Buffers,
     /// The weights; sums where there are adapters.
     pub(super) parameters: Vec<f32>,
@@ -42,7 +41,6 @@ impl OnHost {
         Self {
             buffers: network.buffers(train),
             network,
-            layout: Arc::clone(layout),
             gradient: vec![0.0; parameters.len()],
             parameters,
             moments: state.moments.into_owned(),
@@ -78,7 +76,7 @@ impl OnHost {
                 adapters.merge(&mut self.parameters);
             }
             None => {
-                let (slots, values) = (&self.layout.slots, &mut self.parameters);
+                let (slots, values) = (&self.network.layout.slots, &mut self.parameters);
                 adamw::update(train, slots, values, &mut self.moments, &self.gradient, rates);
             }
         }

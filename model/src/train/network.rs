@@ -49,7 +49,7 @@ pub(super) struct Buffers {
 /// A network's shape; weights and buffers are given to each call.
 pub(super) struct Network {
     config: Config,
-    layout: Arc<Layout>,
+    pub(super) layout: Arc<Layout>,
 }
 
 /// What to do with a batch.

@@ -65,8 +65,8 @@ fn check_gradients(name: &str) {
     assert!((adamw::norm(&learner.gradient) / expected.norm - 1.0).abs() < 1e-5);
     let bytes = fs::read(fixture(name).join("gradients.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
-    assert_eq!(file.len(), learner.layout.slots.len());
-    for slot in &learner.layout.slots {
+    assert_eq!(file.len(), learner.network.layout.slots.len());
+    for slot in &learner.network.layout.slots {
         let view = file.tensor(&slot.name).unwrap();
         let theirs = view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
         for (i, (ours, theirs)) in learner.gradient[slot.range.clone()].iter().zip(theirs).enumerate() {
@@ -163,7 +163,7 @@ fn gradients_equal_finite_differences() {
         gradient(&mut trainer, &batch);
         let learner = on_host(&mut trainer);
         let (start, direction) = (learner.parameters.clone(), learner.gradient.clone());
-        let layout = Arc::clone(&learner.layout);
+        let layout = Arc::clone(&learner.network.layout);
         for slot in &layout.slots {
             let range = slot.range.clone();
             let along: f64 = direction[range.clone()].iter().map(|&g| f64::from(g).powi(2)).sum();
@@ -283,7 +283,7 @@ fn adapters_learn_alone_along_their_gradient_and_are_resumed() {
     assert!(trainer.step(&batch).unwrap().loss < first - 0.1);
     let learner = on_host(&mut trainer);
     assert!(learner.moments.first.len() < learner.parameters.len() / 3);
-    for slot in &learner.layout.slots {
+    for slot in &learner.network.layout.slots {
         let same = before[slot.range.clone()] == learner.parameters[slot.range.clone()];
         assert_eq!(same, !slot.decays, "{}", slot.name);
     }

@@ -25,6 +25,7 @@ use crate::encodings::EncodingName;
 use crate::files;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
+use crate::train::stored;
 
 /// Files a piece, and a Parquet file.
 const PIECE: usize = 2000;
@@ -203,7 +204,7 @@ impl<'a> Build<'a> {
             }
             Ok(_) => eprintln!("going on with the build in {}", args.out.display()),
             Err(_) => {
-                if args.out.join(SPELLING_FILE).exists() {
+                if stored::is_set(&args.out) {
                     bail!(
                         "{} is a data set that is built to its end; to build it anew, remove it, or name another --out",
                         args.out.display()

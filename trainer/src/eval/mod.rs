@@ -75,13 +75,15 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
              model that was pulled"
         );
     }
-    if let Some(nothing) = music.is_empty().then(|| models.iter().find(|path| !path.exists())).flatten() {
-        bail!(
-            "{} does not exist; name a folder of MIDI files to measure on, behind the models",
-            nothing.display()
-        );
-    }
     if music.is_empty() {
+        // A model may be the name of one that was pulled, which is no path.
+        if let Some(nothing) = models.iter().find(|name| source::find(name).is_ok_and(|path| !path.exists()))
+        {
+            bail!(
+                "{} does not exist; name a folder of MIDI files to measure on, behind the models",
+                nothing.display()
+            );
+        }
         bail!("name a folder of MIDI files to measure on, behind the models");
     }
     let models: Vec<(String, PathBuf)> = models

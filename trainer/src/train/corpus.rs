@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use continuo_codec::{Encoding, Note, Score, midi};
-use continuo_engine::source::SPELLING_FILE;
 use rayon::prelude::*;
 
 use crate::files;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::train::split;
+use crate::train::{split, stored};
 
 /// Pieces with fewer notes teach a model little but how to stop.
 pub const MIN_NOTES: usize = 32;
@@ -143,7 +142,7 @@ fn list(folder: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
         bail!("{} does not exist; name a folder of MIDI files", folder.display());
     }
     let found = files::walk(folder, &files::is_midi)?;
-    if found.is_empty() && folder.join(SPELLING_FILE).exists() && folder.join("data").is_dir() {
+    if found.is_empty() && stored::is_set(folder) {
         bail!(
             "{} is a data set, not a folder of MIDI files; give it to `continuo train` as --data",
             folder.display()

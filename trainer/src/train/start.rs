@@ -17,10 +17,9 @@ use crate::train::checkpoints::State;
 use crate::train::corpus::Corpus;
 use crate::train::settings::{Budget, Schedule, Settings};
 
-/// What a model folder consists of.
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const CARD: &str = "README.md";
+/// Files of a model folder that are not replaced by those of another run.
+const KEPT: [&str; 3] = ["config.json", "model.safetensors", "README.md"];
+
 /// Adam's memory of gradients, and of their squares: shorter than its authors'
 /// 0.999, as runs are short and gradients of small batches noisy.
 const BETAS: (f32, f32) = (0.9, 0.95);
@@ -136,7 +135,7 @@ pub fn check_out(out: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
     if out.exists() && !out.is_dir() {
         bail!("{} is no folder; name one for the model with --out", out.display());
     }
-    if let Some(file) = [CONFIG, WEIGHTS, CARD].into_iter().find(|file| out.join(file).exists()) {
+    if let Some(file) = KEPT.into_iter().find(|file| out.join(file).exists()) {
         bail!(
             "{} holds a {file} that the training would replace; name another --out folder, or remove it",
             out.display()

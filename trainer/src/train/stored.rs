@@ -128,15 +128,20 @@ fn encoding_of(folder: &Path) -> anyhow::Result<EncodingName> {
     Ok(name)
 }
 
+/// Whether a folder is a data set of ours: models tell their encoding as well, but have no rows.
+#[must_use]
+pub fn is_set(folder: &Path) -> bool {
+    folder.join(SPELLING_FILE).exists() && folder.join("data").is_dir()
+}
+
 /// Refuses a folder that is a part of a data set of ours, or holds some: it tells no encoding itself.
 fn not_around(folder: &Path) -> anyhow::Result<()> {
     let full = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
-    let ours = |set: &Path| set.join(SPELLING_FILE).exists() && set.join("data").is_dir();
-    if let Some(whole) = full.parent().filter(|parent| full.ends_with("data") && ours(parent)) {
+    if let Some(whole) = full.parent().filter(|parent| full.ends_with("data") && is_set(parent)) {
         bail!("{} is a part of a data set; name the whole: --data {}", folder.display(), whole.display());
     }
     let within = files::walk(folder, &|path| path.ends_with(SPELLING_FILE))?;
-    match within.iter().filter_map(|file| file.parent()).find(|set| ours(&folder.join(set))) {
+    match within.iter().filter_map(|file| file.parent()).find(|set| is_set(&folder.join(set))) {
         Some(set) => bail!(
             "{} is no data set, but holds one; name each that you mean, for example: --data {}",
             folder.display(),

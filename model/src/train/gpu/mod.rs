@@ -69,8 +69,6 @@ pub(super) struct OnGpu {
     config: Config,
     layout: Arc<Layout>,
     pub(super) recompute: bool,
-    /// The weights by where they begin in the layout; sums where there are adapters.
-    weights: HashMap<usize, Tensor>,
     adapters: Option<Adapters>,
     /// What is learned, in the order of the slots.
     values: Vec<Tensor>,
@@ -84,9 +82,12 @@ pub(super) struct OnGpu {
 /// What is learned in place of the weights.
 struct Adapters {
     places: Places,
-    /// The weights as they were.
-    base: HashMap<usize, Tensor>,
+    /// The weights as they were, by where they begin in the layout.
+    base: Weights,
 }
+
+/// Weights by where they begin in the layout.
+type Weights = HashMap<usize, Tensor>;
 
 impl OnGpu {
     pub(super) fn new(
@@ -97,7 +98,7 @@ impl OnGpu {
         train: &TrainConfig,
         state: &State<'_>,
     ) -> std::result::Result<Self, ModelError> {
-        let made = || {
+        let assemble = || {
             let all = |slots: &[Slot], values: &[f32]| -> Result<Vec<Tensor>> {
                 slots.iter().map(|slot| up(gpu, slot, values)).collect()
             };
@@ -109,20 +110,15 @@ impl OnGpu {
                 None => base.clone(),
             };
             let (first, second) = (all(slots, &state.moments.first)?, all(slots, &state.moments.second)?);
-            let starts = layout.slots.iter().map(|slot| slot.range.start);
-            let mut weights: HashMap<usize, Tensor> = starts.zip(base).collect();
-            let adapters = places.map(|places| Adapters { places, base: weights.clone() });
-            if let Some(adapters) = &adapters {
-                adapters.merge(&values, &mut weights)?;
-            }
-            let network = made(config, layout, precision, &weights)?;
+            let adapters = places.map(|places| Adapters { places, base: by_start(layout, &base) });
+            let weights = weights(layout, adapters.as_ref(), &values)?;
+            let network = Network::new(config, layout, precision.dtype(), |start| &weights[&start])?;
             Ok(Self {
                 gpu: gpu.clone(),
                 precision,
                 config: config.clone(),
                 layout: Arc::clone(layout),
                 recompute: train.recompute,
-                weights,
                 adapters,
                 values,
                 first,
@@ -132,7 +128,7 @@ impl OnGpu {
                 loss_scale: state.loss_scale,
             })
         };
-        made().map_err(|error| gpu.failed(&error))
+        assemble().map_err(|error| gpu.failed(&error))
     }
 
     /// Finds the loss of a batch and the gradient of what is learned.
@@ -203,14 +199,9 @@ impl OnGpu {
             self.values[i] = ((&self.values[i] * f64::from(update.keep))? - step)?;
         }
         self.gradients.clear();
-        match &self.adapters {
-            Some(adapters) => adapters.merge(&self.values, &mut self.weights)?,
-            None => {
-                let starts = self.layout.slots.iter().map(|slot| slot.range.start);
-                self.weights = starts.zip(self.values.iter().cloned()).collect();
-            }
-        }
-        self.network = made(&self.config, &self.layout, self.precision, &self.weights)?;
+        let weights = weights(&self.layout, self.adapters.as_ref(), &self.values)?;
+        let products = self.precision.dtype();
+        self.network = Network::new(&self.config, &self.layout, products, |start| &weights[&start])?;
         Ok(())
     }
 
@@ -222,8 +213,9 @@ impl OnGpu {
 
     /// The weights of the model, copied.
     pub(super) fn weights(&self) -> std::result::Result<Vec<f32>, ModelError> {
-        let weights = self.layout.slots.iter().map(|slot| &self.weights[&slot.range.start]);
-        down(weights).map_err(|error| self.gpu.failed(&error))
+        let weights = weights(&self.layout, self.adapters.as_ref(), &self.values)
+            .and_then(|weights| down(in_order(&self.layout, &weights)));
+        weights.map_err(|error| self.gpu.failed(&error))
     }
 
     /// What a checkpoint holds, copied.
@@ -231,10 +223,7 @@ impl OnGpu {
         let state = || {
             let values = down(&self.values)?;
             let (parameters, adapters) = match &self.adapters {
-                Some(adapters) => {
-                    let base = self.layout.slots.iter().map(|slot| &adapters.base[&slot.range.start]);
-                    (down(base)?, Some(Cow::Owned(values)))
-                }
+                Some(adapters) => (down(in_order(&self.layout, &adapters.base))?, Some(Cow::Owned(values))),
                 None => (values, None),
             };
             let moments = Moments { first: down(&self.first)?, second: down(&self.second)? };
@@ -250,8 +239,9 @@ impl OnGpu {
 }
 
 impl Adapters {
-    /// The sums, into `weights`.
-    fn merge(&self, values: &[Tensor], weights: &mut HashMap<usize, Tensor>) -> Result<()> {
+    /// The sums of what was and what is learned.
+    fn merged(&self, values: &[Tensor]) -> Result<Weights> {
+        let mut weights = self.base.clone();
         for target in &self.places.targets {
             match target {
                 Target::Thin { weight, a, b, .. } => {
@@ -264,7 +254,7 @@ impl Adapters {
                 }
             }
         }
-        Ok(())
+        Ok(weights)
     }
 
     /// The gradients of what is learned, from those of the sums.
@@ -293,13 +283,17 @@ impl Adapters {
     }
 }
 
-fn made(
-    config: &Config,
-    layout: &Layout,
-    precision: Precision,
-    weights: &HashMap<usize, Tensor>,
-) -> Result<Network> {
-    Network::new(config, layout, precision.dtype(), |start| &weights[&start])
+/// The weights of the model that `values` have become; sums where there are adapters.
+fn weights(layout: &Layout, adapters: Option<&Adapters>, values: &[Tensor]) -> Result<Weights> {
+    adapters.map_or_else(|| Ok(by_start(layout, values)), |adapters| adapters.merged(values))
+}
+
+fn by_start(layout: &Layout, tensors: &[Tensor]) -> Weights {
+    layout.slots.iter().zip(tensors).map(|(slot, tensor)| (slot.range.start, tensor.clone())).collect()
+}
+
+fn in_order<'a>(layout: &'a Layout, weights: &'a Weights) -> impl Iterator<Item = &'a Tensor> {
+    layout.slots.iter().map(|slot| &weights[&slot.range.start])
 }
 
 /// A slot's numbers on a card.

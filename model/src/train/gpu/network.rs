@@ -15,6 +15,7 @@ use super::super::kernels::dropout;
 use super::super::network::{Pass, residual_dropouts};
 use super::super::parameters::{Layout, Pair};
 use crate::Config;
+use crate::gpt2::causal_mask;
 
 type Result<T> = candle_core::Result<T>;
 
@@ -149,7 +150,7 @@ impl Network {
         let mask = self.mask(pass.context)?;
         let mut x = self.embed(pass)?;
         for layer in 0..self.blocks.len() {
-            (_, x) = self.block(layer, x, &mask, pass)?;
+            (_, x) = self.block(layer, x, mask.as_ref(), pass)?;
         }
         Ok(self.head(&x, pass, None)?.0)
     }
@@ -164,25 +165,26 @@ impl Network {
         recompute: bool,
     ) -> Result<Tensor> {
         let mask = self.mask(pass.context)?;
-        let (mut entries, mut kept) = (Vec::new(), Vec::new());
+        let last = self.blocks.len() - 1;
+        let mut blocks = Vec::new();
         let mut x = self.embed(pass)?;
-        for layer in 0..self.blocks.len() {
-            entries.push(x.clone());
-            let (block, out) = self.block(layer, x, &mask, pass)?;
-            kept.push((!recompute).then_some(block));
+        for layer in 0..=last {
+            let entry = x.clone();
+            let (kept, out) = self.block(layer, x, mask.as_ref(), pass)?;
+            // The last one's is needed at once.
+            blocks.push((entry, (!recompute || layer == last).then_some(kept)));
             x = out;
         }
         let (loss, pieces) = self.head(&x, pass, Some((gradients, scale)))?;
         drop(x);
         let mut dx = Tensor::cat(&pieces, 0)?;
         drop(pieces);
-        for layer in (0..self.blocks.len()).rev() {
-            let block = match (kept.pop().flatten(), entries.pop()) {
-                (None, Some(entry)) => self.block(layer, entry, &mask, pass)?.0,
-                (Some(block), _) => block,
-                (None, None) => candle_core::bail!("block {layer} has no entry"),
+        for (layer, (entry, kept)) in blocks.into_iter().enumerate().rev() {
+            let kept = match kept {
+                Some(kept) => kept,
+                None => self.block(layer, entry, mask.as_ref(), pass)?.0,
             };
-            dx = self.block_backward(layer, &block, dx, gradients)?;
+            dx = self.block_backward(layer, &kept, dx, gradients)?;
         }
         self.embed_backward(&dx, pass, gradients)?;
         Ok(loss)
@@ -192,10 +194,9 @@ impl Network {
         self.wte.device()
     }
 
-    /// Negative infinity for what comes later, `(t, t)`.
-    fn mask(&self, t: usize) -> Result<Tensor> {
-        let later = |row| (0..t).map(move |column| if column > row { f32::NEG_INFINITY } else { 0.0 });
-        Tensor::from_vec((0..t).flat_map(later).collect::<Vec<_>>(), (t, t), self.device())
+    /// What is added to the scores of sequences of `t` ids, `(t, t)`; nothing to those of one.
+    fn mask(&self, t: usize) -> Result<Option<Tensor>> {
+        causal_mask(t, 0)?.map(|mask| mask.to_device(self.device())).transpose()
     }
 
     /// What each element of `(r, c)` is multiplied by; none where nothing is dropped.
@@ -228,7 +229,13 @@ impl Network {
         gradients.add(self.starts[0], self.wte.zeros_like()?.index_add(&self.ids(pass.ids)?, &dx, 0)?)
     }
 
-    fn block(&self, layer: usize, entry: Tensor, mask: &Tensor, pass: &Pass<'_>) -> Result<(Kept, Tensor)> {
+    fn block(
+        &self,
+        layer: usize,
+        entry: Tensor,
+        mask: Option<&Tensor>,
+        pass: &Pass<'_>,
+    ) -> Result<(Kept, Tensor)> {
         let block = &self.blocks[layer];
         let rows = pass.ids.len();
         let [first, second] = residual_dropouts(layer, pass);
@@ -238,7 +245,11 @@ impl Network {
         let qkv = block.c_attn.forward(&ln_1)?;
         let [queries, keys, values] = self.split(&qkv, pass.context)?;
         let scores = queries.matmul(&keys.t()?)?.to_dtype(DType::F32)?;
-        let scores = (scores * f64::from(self.config.attention_scale(layer)))?.broadcast_add(mask)?;
+        let scores = (scores * f64::from(self.config.attention_scale(layer)))?;
+        let scores = match mask {
+            Some(mask) => scores.broadcast_add(mask)?,
+            None => scores,
+        };
         let shares = softmax_last_dim(&scores)?.to_dtype(self.products)?;
         drop(scores);
         let attended = join(&shares.matmul(&values)?)?;
