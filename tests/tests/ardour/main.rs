@@ -162,13 +162,13 @@ fn what_is_heard_in_ardour_is_exported_twice_the_same() {
     };
     assert!(loudness(0.0, BAR) > 0.01, "the phrase is not heard");
     assert!(loudness(BAR + 1.0, 2.0 * BAR) > 0.01, "the answer is not heard");
-    // Ardour's own export goes astray in a few of a hundred, each time otherwise (see
-    // `Session::export`): what it is has come out three times. An answer that is not always
-    // the same would come out in two ways more than once.
+    // Ardour's own export goes astray in a few of a hundred (see `Session::export`): what it is
+    // has come out three times, wherever the file began. An answer that is not always the same
+    // would come out in two ways more than once.
     let mut kinds = vec![(first, 1)];
     for _ in 1..MOST_EXPORTS {
         let export = session.export().unwrap();
-        match kinds.iter_mut().find(|(kind, _)| *kind == export) {
+        match kinds.iter_mut().find(|(kind, _)| same_sound(kind, &export)) {
             Some((_, times)) => *times += 1,
             None => kinds.push((export, 1)),
         }
@@ -176,12 +176,23 @@ fn what_is_heard_in_ardour_is_exported_twice_the_same() {
             break;
         }
     }
-    let differing = |kind: &[f32]| kind.iter().zip(&kinds[0].0).filter(|(a, b)| a != b).count();
-    let told: Vec<_> = kinds.iter().map(|(kind, times)| (*times, differing(kind))).collect();
+    let first_unlike = |kind: &[f32]| kind.iter().zip(&kinds[0].0).position(|(a, b)| a != b);
+    let told: Vec<_> = kinds.iter().map(|(kind, times)| (*times, first_unlike(kind))).collect();
     let (often, twice) =
         (kinds.iter().filter(|k| k.1 == 3).count(), kinds.iter().filter(|k| k.1 == 2).count());
-    assert!(often == 1 && twice == 0, "exports (how often, samples unlike the first's): {told:?}");
+    assert!(often == 1 && twice == 0, "exports (how often, first sample unlike the first's): {told:?}");
 }
+
+/// Whether two exports are one sound. Ardour's file may begin some samples into the music:
+/// phrase and answer are then earlier by as many, and nothing else differs.
+fn same_sound(a: &[f32], b: &[f32]) -> bool {
+    let begins_late =
+        |b: &[f32], a: &[f32]| (0..=LATE).any(|late| a.get(late..).is_some_and(|music| b.starts_with(music)));
+    a.len() == b.len() && (begins_late(a, b) || begins_late(b, a))
+}
+
+/// How far into the music Ardour's file may begin, in samples: 16 was seen, a block is 1024.
+const LATE: usize = 64;
 
 /// As often is exported until three are the same.
 const MOST_EXPORTS: usize = 5;
