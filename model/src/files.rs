@@ -218,7 +218,7 @@ fn of_file(file: &Path) -> Result<Place, ModelError> {
         Some("safetensors") => FileFormat::Safetensors,
         Some("bin" | "pt" | "pth") => FileFormat::Pickle,
         _ if ends_with(file, "gguf") || starts_as_gguf(file) => return Ok(Place::Gguf(file.to_owned())),
-        _ if !file.exists() => return Err(absent(file.join("config.json"))),
+        _ if !file.exists() => return Err(absent(file.to_owned())),
         _ => {
             return Err(ModelError::Damaged {
                 file: file.display().to_string(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use continuo_model::{Config, Gpt2};
+use continuo_model::{Config, Gpt2, ModelFiles};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
@@ -62,6 +62,14 @@ fn with_weights(weights: &[u8]) -> String {
 fn missing_files_are_named() {
     check(&open(None, None), &["config.json", "a model is a folder"]);
     check(&open(Some(&fixture("plain/config.json")), None), &["model.safetensors", "a model is a folder"]);
+}
+
+/// It was told as a missing `config.json`, as if the folder were there.
+#[test]
+fn a_model_that_is_not_there_is_named_itself() {
+    let nowhere = tempfile::tempdir().unwrap().path().join("nope");
+    let error = ModelFiles::open(&nowhere).unwrap_err().to_string();
+    check(&error, &["nope: ", "a model is a folder"]);
 }
 
 #[test]

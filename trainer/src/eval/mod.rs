@@ -90,14 +90,36 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
         .iter()
         .map(|model| Ok((model.display().to_string(), source::find(model)?)))
         .collect::<anyhow::Result<_>>()?;
+    // What cannot be opened is told before the others are measured.
+    models.iter().try_for_each(|(_, path)| open(path).map(drop))?;
     let mut report = Report::default();
+    let measured = measure_all(args, &models, &music, &mut report)?;
+    if report.rows.is_empty() {
+        return Ok(Outcome::Interrupted);
+    }
+    // Also where it was interrupted: what was measured took its time.
+    crate::print(&if args.json { report.json() } else { report.table() });
+    if let Some(path) = &args.report {
+        files::write(path, report.page().as_bytes())?;
+        eprintln!("the report is in {}", path.display());
+    }
+    Ok(measured)
+}
+
+/// Fills a report, row by row; as far as it was when it is interrupted.
+fn measure_all(
+    args: &EvalArgs,
+    models: &[(String, PathBuf)],
+    music: &[PathBuf],
+    report: &mut Report,
+) -> anyhow::Result<Outcome> {
     // The pieces as an encoding spells them, and how many notes it keeps of them.
     let mut spelled: BTreeMap<&str, (Corpus, usize)> = BTreeMap::new();
-    for (name, path) in &models {
+    for (name, path) in models {
         let (encoding, Config { n_positions: context, .. }) = open(path)?;
         let first = !spelled.contains_key(encoding.as_str());
         if first {
-            let corpus = read(&music, encoding)?;
+            let corpus = read(music, encoding)?;
             let notes = card::count_notes(encoding.encoding().as_ref(), corpus.part(false));
             spelled.insert(encoding.as_str(), (corpus, notes));
         }
@@ -118,15 +140,10 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
         }
     }
     if args.answers > 0 {
-        let Some(answers) = Answers::of(&models, &music, args.answers)? else {
+        let Some(answers) = Answers::of(models, music, args.answers)? else {
             return Ok(Outcome::Interrupted);
         };
         report.answers = Some(answers);
-    }
-    crate::print(&if args.json { report.json() } else { report.table() });
-    if let Some(path) = &args.report {
-        files::write(path, report.page().as_bytes())?;
-        eprintln!("the report is in {}", path.display());
     }
     let refused = spelled.values().any(|(corpus, _)| !corpus.refused.is_empty());
     Ok(if refused { Outcome::Refused } else { Outcome::Done })

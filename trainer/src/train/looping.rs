@@ -267,6 +267,22 @@ impl<'a> Run<'a> {
         metrics::record(self.out, self.state.step, values)
     }
 
+    /// What to do about a model that has learned nothing: one that gives each id the same chance
+    /// has a loss of the logarithm of their number.
+    #[expect(clippy::cast_precision_loss, reason = "vocabularies are far below 2^52")]
+    fn no_better_than_chance(&self) -> Option<String> {
+        let ids = self.state.settings.encoding.encoding().vocab_size();
+        let (chance, best) = ((ids as f64).ln(), self.state.best?.loss);
+        // Also where the loss is no number.
+        let learned = best < chance;
+        (!learned).then(|| {
+            format!(
+                "the best held-out loss, {best:.3}, is no better than chance ({chance:.3}, {ids} ids alike): train for \
+                 longer, or with a smaller --lr"
+            )
+        })
+    }
+
     /// The last measurement, the comparison, the card.
     fn finish(mut self) -> anyhow::Result<Outcome> {
         if !self.state.step.is_multiple_of(self.state.settings.eval_every) || self.state.best.is_none() {
@@ -293,6 +309,9 @@ impl<'a> Run<'a> {
         eprintln!("{}", compared.table());
         let out = self.out.display();
         eprintln!("the model is in {out}");
+        if let Some(warning) = self.no_better_than_chance() {
+            eprintln!("note: {warning}");
+        }
         if let (Err(error), Some((name, _))) = (self.push(), &self.state.settings.hub) {
             return Err(error.context(format!(
                 "the model is not on the hub; push it with: continuo model push {name} --from {out}"

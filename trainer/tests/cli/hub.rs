@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use continuo_hub::loopback::{Fault, Loopback, TOKEN};
 
+#[cfg(unix)]
+use super::interrupt;
 use super::{melody, write_midi};
 
 /// A machine with a hub: the program is run on it as a user runs it.
@@ -158,12 +160,6 @@ fn an_interrupted_pull_goes_on_where_it_was() {
     machine.check("", &["model", "pull", "me/big"], 0);
     assert_eq!(machine.hub.sent() - before, 150_000);
     assert!(fs::read(machine.root().join("home/models/me/big/model.safetensors")).unwrap() == weights);
-}
-
-#[cfg(unix)]
-fn interrupt(child: &Child) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
 }
 
 #[test]

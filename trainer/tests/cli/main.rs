@@ -33,6 +33,13 @@ fn check(folder: &Path, arguments: &[&str], code: i32) -> String {
     said
 }
 
+/// Asks a program to stop, as Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+}
+
 /// All files below a folder, relative to it, in order.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     continuo::files::walk(folder, &|_| true).unwrap()

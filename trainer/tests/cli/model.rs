@@ -1,9 +1,13 @@
 //! `model info`, `model convert` and `model quantize` on a tiny model.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use super::{check, files_below};
+use continuo_codec::midi;
+
+use super::{check, files_below, interrupt, melody};
 
 /// A folder with a tiny model in `model`.
 fn folder() -> tempfile::TempDir {
@@ -178,4 +182,39 @@ fn eval_takes_a_single_file() {
     let eval = |model| check(folder.path(), &["eval", model, music, "--answers", "0", "--json"], 0);
     let loss = |said: &str| json(said)["nats_per_token"].as_f64().unwrap();
     assert!((loss(&eval("model.gguf")) - loss(&eval(model))).abs() < 1e-9);
+}
+
+/// A pipe stands for music that is long in coming: whoever fills it knows that the first
+/// model was measured.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_eval_tells_what_it_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    let (model, music) = (assets.join("model"), assets.join("phrases"));
+    fs::create_dir(root.join("slow")).unwrap();
+    let pipe = root.join("slow/piece.mid");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_continuo"))
+        .arg("eval")
+        .args([&model, &model, &music])
+        .args(["--ngram", "slow", "--json"])
+        .current_dir(root)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut opened = fs::File::options().write(true).open(&pipe).unwrap();
+    interrupt(&child);
+    // Until it says that it heard.
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("stopping")));
+    opened.write_all(&midi::write(&melody(1, 90))).unwrap();
+    drop(opened);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let rows: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(json).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows.iter().all(|row| row["nats_per_token"].as_f64().is_some()), "{rows:?}");
 }

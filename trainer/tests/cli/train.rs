@@ -102,6 +102,18 @@ fn a_tiny_model_is_trained_measured_described_and_read_back() {
     assert!(polyphony(0).is_some(), "{measured}");
 }
 
+/// It ended as if all were well.
+#[test]
+fn a_model_that_learned_nothing_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    music(root);
+    let wild = train(root, &["--out", "wild", "--steps", "4", "--lr", "1", "--schedule", "constant"]);
+    assert!(wild.contains("no better than chance") && wild.contains("--lr"), "{wild}");
+    let tame = train(root, &["--out", "tame", "--steps", "8", "--lr", "0.01"]);
+    assert!(!tame.contains("chance"), "{tame}");
+}
+
 #[test]
 fn a_model_is_fine_tuned_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
