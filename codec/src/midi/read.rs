@@ -83,7 +83,7 @@ fn to_usize(n: u32) -> usize {
 struct Grid {
     ticks_per_beat: u16,
     /// Ticks of the score for each of the file.
-    scale: u64,
+    scale: u32,
     /// The one tempo of a file that counts in seconds.
     fixed_tempo: Option<u32>,
 }
@@ -161,24 +161,26 @@ impl Reader {
     fn track(&mut self, number: usize, body: &[u8], offset: usize) -> Result<(), MidiError> {
         let mut players: Players = [None; 16];
         players[usize::from(DRUM_CHANNEL)] = Some(Instrument::DRUMS);
-        let mut ticks = 0_u64;
-        let mut tick = 0;
+        let mut tick = 0_u32;
         let mut events = Events::new(body);
         loop {
             let at = events.position();
-            let (delta, event) = match events.quick() {
-                Some((delta, status, data)) => (delta, Event::Message { status, data }),
-                None => match events.next() {
-                    Some(next) => next,
-                    None => break,
-                },
+            // A pause has 28 bits, so its double has room.
+            let after = |delta: u32| {
+                let pause = delta * self.grid.scale;
+                tick.checked_add(pause).ok_or_else(|| MidiError::TooLong {
+                    track: number,
+                    offset: offset + at,
+                    tick: u64::from(tick) + u64::from(pause),
+                })
             };
-            ticks += u64::from(delta) * self.grid.scale;
-            tick = u32::try_from(ticks).map_err(|_| MidiError::TooLong {
-                track: number,
-                offset: offset + at,
-                tick: ticks,
-            })?;
+            if let Some((delta, status, data)) = events.quick() {
+                tick = after(delta)?;
+                self.message(&mut players, tick, status, data);
+                continue;
+            }
+            let Some((delta, event)) = events.next() else { break };
+            tick = after(delta)?;
             match event {
                 Event::Message { status, data } => self.message(&mut players, tick, status, data),
                 Event::Tempo(micros_per_beat) => self.tempo(Tempo { tick, micros_per_beat }),
@@ -203,25 +205,24 @@ impl Reader {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn message(&mut self, players: &mut Players, tick: u32, status: u8, [first, second]: [u8; 2]) {
         let channel = status & 15;
-        let player = &mut players[usize::from(channel)];
-        match status >> 4 {
-            9 if second > 0 => {
-                if player.is_none() {
-                    self.unset.push((self.score.notes.len(), channel));
-                }
-                let instrument = player.unwrap_or_default();
-                let note = Note { start: tick, instrument, pitch: first, duration: 0, velocity: second };
-                self.open.begin(&mut self.score.notes, channel, note);
+        // Nearly all are notes, and asked for first.
+        if status & 0xe0 == 0x80 {
+            if status & 0x10 == 0 || second == 0 {
+                return self.open.close(&mut self.score.notes, channel, first, tick);
             }
-            8 | 9 => self.open.close(&mut self.score.notes, channel, first, tick),
-            12 if channel != DRUM_CHANNEL => {
-                *player = Instrument::program(first);
-                self.programs.push((channel, tick, first));
+            let player = players[usize::from(channel)];
+            if player.is_none() {
+                self.unset.push((self.score.notes.len(), channel));
             }
-            _ => {}
+            let instrument = player.unwrap_or_default();
+            let note = Note { start: tick, instrument, pitch: first, duration: 0, velocity: second };
+            self.open.begin(&mut self.score.notes, channel, note);
+        } else if status & 0xf0 == 0xc0 && channel != DRUM_CHANNEL {
+            players[usize::from(channel)] = Instrument::program(first);
+            self.programs.push((channel, tick, first));
         }
     }
 

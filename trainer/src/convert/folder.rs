@@ -108,21 +108,25 @@ struct Buffers {
 
 impl Work<'_> {
     fn all(&self) -> anyhow::Result<Fates> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.places.jobs.unwrap_or(0))
-            .build()
-            .context("cannot start the threads --jobs asks for; give a smaller number")?;
         let progress = Progress::new("files", self.found.len() as u64);
-        let fates = pool.install(|| {
-            let begin = || (Fates::default(), Buffers::default());
-            let one_more = |(mut fates, mut buffers): (Fates, Buffers), (place, file): (usize, &PathBuf)| {
-                self.one(place, file, &mut fates, &mut buffers);
-                progress.advance();
-                (fates, buffers)
-            };
-            let parts = self.found.par_iter().enumerate().fold(begin, one_more);
-            parts.map(|(fates, _)| fates).reduce(Fates::default, Fates::join)
-        });
+        let begin = || (Fates::default(), Buffers::default());
+        let one_more = |(mut fates, mut buffers): (Fates, Buffers), (place, file): (usize, &PathBuf)| {
+            self.one(place, file, &mut fates, &mut buffers);
+            progress.advance();
+            (fates, buffers)
+        };
+        let fates = if self.places.jobs == Some(1) {
+            self.found.iter().enumerate().fold(begin(), one_more).0
+        } else {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(self.places.jobs.unwrap_or(0))
+                .build()
+                .context("cannot start the threads --jobs asks for; give a smaller number")?;
+            pool.install(|| {
+                let parts = self.found.par_iter().enumerate().fold(begin, one_more);
+                parts.map(|(fates, _)| fates).reduce(Fates::default, Fates::join)
+            })
+        };
         progress.finish();
         Ok(fates)
     }

@@ -168,21 +168,22 @@ fn decode_midilike(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
     Ok(Tally::default())
 }
 
-/// An id of up to three digits and the space after it, in four bytes.
-static WORDS: [[u8; 4]; 1000] = words();
+/// Ids of up to three digits, each with the space after it, and the length of both.
+static WORDS: [([u8; 4], u8); 1000] = words();
 
 #[expect(clippy::cast_possible_truncation, reason = "digits are below 10")]
-const fn words() -> [[u8; 4]; 1000] {
-    let mut words = [[b' '; 4]; 1000];
+const fn words() -> [([u8; 4], u8); 1000] {
+    let mut words = [([b' '; 4], 0); 1000];
     let mut id = 0;
     while id < words.len() {
         let digits = [(id / 100) as u8 + b'0', (id / 10 % 10) as u8 + b'0', (id % 10) as u8 + b'0'];
         let zeros = if id < 10 { 2 } else { (id < 100) as usize };
         let mut place = zeros;
         while place < 3 {
-            words[id][place - zeros] = digits[place];
+            words[id].0[place - zeros] = digits[place];
             place += 1;
         }
+        words[id].1 = 4 - zeros as u8;
         id += 1;
     }
     words
@@ -196,11 +197,11 @@ pub(super) fn write_ids(ids: &[u32], to: &mut Vec<u8>) {
     to.resize(ids.len() * 4, 0);
     let mut at = 0;
     for &id in ids {
-        let word = usize::try_from(id).ok().and_then(|id| WORDS.get(id));
-        if let (Some(word), Some(room)) = (word, to.get_mut(at..at + 4)) {
+        let room = to.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+        if let (Some((word, length)), Some(room)) = (WORDS.get(id as usize), room) {
             // Four bytes at any rate are quicker than as many as it takes.
-            room.copy_from_slice(word);
-            at += 2 + usize::from(id > 9) + usize::from(id > 99);
+            *room = *word;
+            at += usize::from(*length);
         } else {
             let word = format!("{id} ");
             to.resize(to.len() + WIDEST, 0);
