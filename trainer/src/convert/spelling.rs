@@ -1,5 +1,6 @@
 //! How each encoding is kept in files: one table of names and functions.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -168,48 +169,67 @@ fn decode_midilike(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
     Ok(Tally::default())
 }
 
-/// Ids of up to three digits, each with the space after it, and the length of both.
-static WORDS: [([u8; 4], u8); 1000] = words();
+/// An id of up to three digits and the space after it.
+#[derive(Clone, Copy)]
+struct Word {
+    bytes: [u8; WIDTH],
+    length: usize,
+}
+
+/// How long such a word is at most.
+const WIDTH: usize = 4;
+
+static WORDS: [Word; 1000] = words();
 
 #[expect(clippy::cast_possible_truncation, reason = "digits are below 10")]
-const fn words() -> [([u8; 4], u8); 1000] {
-    let mut words = [([b' '; 4], 0); 1000];
+const fn words() -> [Word; 1000] {
+    let mut words = [Word { bytes: [b' '; WIDTH], length: WIDTH }; 1000];
     let mut id = 0;
     while id < words.len() {
         let digits = [(id / 100) as u8 + b'0', (id / 10 % 10) as u8 + b'0', (id % 10) as u8 + b'0'];
         let zeros = if id < 10 { 2 } else { (id < 100) as usize };
         let mut place = zeros;
-        while place < 3 {
-            words[id].0[place - zeros] = digits[place];
+        while place < digits.len() {
+            words[id].bytes[place - zeros] = digits[place];
             place += 1;
         }
-        words[id].1 = 4 - zeros as u8;
+        words[id].length -= zeros;
         id += 1;
     }
     words
 }
 
-/// The longest id in decimal and the space after it.
-const WIDEST: usize = 11;
+/// Ids that are written at a time.
+const PART: usize = 64;
 
 /// Writes ids in decimal, joined by single spaces.
 pub(super) fn write_ids(ids: &[u32], to: &mut Vec<u8>) {
-    to.resize(ids.len() * 4, 0);
-    let mut at = 0;
-    for &id in ids {
-        let room = to.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
-        if let (Some((word, length)), Some(room)) = (WORDS.get(id as usize), room) {
+    to.clear();
+    for part in ids.chunks(PART) {
+        let mut room = [0; PART * WIDTH];
+        let mut at = 0;
+        for &id in part {
+            let word = WORDS.get(id as usize);
+            let Some((word, room)) = word.zip(room.get_mut(at..at + WIDTH)) else {
+                return write_any_ids(ids, to);
+            };
             // Four bytes at any rate are quicker than as many as it takes.
-            *room = *word;
-            at += usize::from(*length);
-        } else {
-            let word = format!("{id} ");
-            to.resize(to.len() + WIDEST, 0);
-            to[at..][..word.len()].copy_from_slice(word.as_bytes());
-            at += word.len();
+            room.copy_from_slice(&word.bytes);
+            at += word.length;
         }
+        to.extend_from_slice(&room[..at]);
     }
-    to.truncate(at.saturating_sub(1));
+    to.pop();
+}
+
+/// Does so where some are longer.
+fn write_any_ids(ids: &[u32], to: &mut Vec<u8>) {
+    to.clear();
+    for id in ids {
+        // A vector takes whatever is written.
+        let _ = write!(to, "{id} ");
+    }
+    to.pop();
 }
 
 /// Reads ids in decimal, separated by white space.
