@@ -174,6 +174,7 @@ impl Reader {
                     tick: u64::from(tick) + u64::from(pause),
                 })
             };
+            // Heard at once, and not first made one of the kinds that are told apart below.
             if let Some((delta, status, data)) = events.quick() {
                 tick = after(delta)?;
                 self.message(&mut players, tick, status, data);
