@@ -101,7 +101,7 @@ impl Place {
         let open = |kind: Option<GpuKind>| kind.map(Gpu::open).transpose();
         let (gpu, refused): (_, Option<ModelError>) = choice.open(GpuKind::is_built, open)?;
         if let Some(refused) = refused {
-            eprintln!("note: {refused}");
+            crate::tell!("note: {refused}");
         }
         if gpu.is_none() && precision != Precision::F32 {
             bail!(

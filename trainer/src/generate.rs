@@ -134,7 +134,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<Outcome> {
     let begun = Instant::now();
     let (takes, first) = loop {
         let Some((takes, first)) = answer(&engine, &request, most)? else {
-            eprintln!("interrupted; nothing was written");
+            crate::tell!("interrupted; nothing was written");
             return Ok(Outcome::Interrupted);
         };
         if bars == MOST_BARS || takes.iter().all(|take| take.len() >= args.min_notes) {
@@ -170,7 +170,7 @@ fn open(args: &GenerateArgs) -> anyhow::Result<Engine> {
     let source = args.model.clone().map_or(Source::Embedded, Source::Folder);
     let engine = Engine::load(&source, args.device.device.into())?;
     if let Some(reason) = engine.fallback() {
-        eprintln!("note: the model runs on the processor: {reason}");
+        crate::tell!("note: the model runs on the processor: {reason}");
     }
     Ok(engine)
 }
@@ -186,7 +186,7 @@ fn read_phrase(args: &GenerateArgs) -> anyhow::Result<Score> {
     let mut phrase = midi::read(&files::read(prompt)?)
         .with_context(|| format!("{} cannot be read as a MIDI file", prompt.display()))?;
     if phrase.notes.is_empty() {
-        eprintln!("note: {} has no notes; the answer begins from nothing", prompt.display());
+        crate::tell!("note: {} has no notes; the answer begins from nothing", prompt.display());
     }
     if args.drums {
         phrase.notes.iter_mut().for_each(|note| note.instrument = Instrument::DRUMS);
@@ -336,7 +336,7 @@ fn tell(
         return;
     }
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
-    eprintln!(
+    crate::tell!(
         "{}: {} {} from beat {} on, {} notes (seed {}, {}, {})",
         args.output.display(),
         bars,

@@ -90,7 +90,7 @@ impl Shown {
         self.bar.finish();
         match outcome {
             Err(HubError::Cancelled) => {
-                eprintln!("interrupted; {stopped}");
+                crate::tell!("interrupted; {stopped}");
                 Ok(None)
             }
             outcome => outcome.map(Some),

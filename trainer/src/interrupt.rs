@@ -19,11 +19,11 @@ pub fn install() {
         None => {
             first = Some(Instant::now());
             REQUESTED.store(true, Ordering::SeqCst);
-            eprintln!("\nstopping at the next safe point; press Ctrl-C again to end at once");
+            crate::tell!("\nstopping at the next safe point; press Ctrl-C again to end at once");
         }
     });
     if let Err(error) = listening {
-        eprintln!("note: Ctrl-C will end the program at once ({error})");
+        crate::tell!("note: Ctrl-C will end the program at once ({error})");
     }
 }
 

@@ -18,6 +18,15 @@
 //! - [`bars`], [`encodings`], [`excerpt`], [`files`], [`manifest`], [`progress`], [`interrupt`]: what they share.
 #![forbid(unsafe_code)]
 
+/// Tells people something, on stderr. Work does not end because nobody listens any more, as
+/// it would with the standard library's macro.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($words)*)));
+    }};
+}
+pub(crate) use tell;
+
 pub mod bars;
 pub mod bench;
 pub mod cli;
@@ -75,7 +84,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
-            eprintln!("error: {}", describe(&error));
+            crate::tell!("error: {}", describe(&error));
             ExitCode::from(1)
         }
     }

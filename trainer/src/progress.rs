@@ -65,15 +65,15 @@ impl Progress {
         let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= PLAIN_EVERY {
             *last = Instant::now();
-            eprintln!("{}", format!("{done} of {} {} {message}", self.total, self.what).trim_end());
+            crate::tell!("{}", format!("{done} of {} {} {message}", self.total, self.what).trim_end());
         }
     }
 
     /// A line that stays, above the bar.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| crate::tell!("{text}")),
+            None => crate::tell!("{text}"),
         }
     }
 

@@ -114,7 +114,7 @@ fn open(args: &DecodeArgs, path: &Path) -> anyhow::Result<Decoder> {
         Some(kind) => Decoder::open(path, Some(Gpu::open(kind)?)).map_err(anyhow::Error::from),
     })?;
     if let Some(reason) = refused {
-        eprintln!("note: the model runs on the processor: {reason}");
+        crate::tell!("note: the model runs on the processor: {reason}");
     }
     Ok(model)
 }

@@ -115,7 +115,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<Outcome> {
     let manifest = args.manifest.as_deref().map(Manifest::read).transpose()?.unwrap_or_default();
     let build = Build::begin(args, making, sources, manifest)?;
     let interrupted = || {
-        eprintln!("interrupted; call it again to go on where it was");
+        crate::tell!("interrupted; call it again to go on where it was");
         Ok(Outcome::Interrupted)
     };
     let Some(found) = build.survey()? else { return interrupted() };
@@ -202,7 +202,7 @@ impl<'a> Build<'a> {
                     args.out.display()
                 )
             }
-            Ok(_) => eprintln!("going on with the build in {}", args.out.display()),
+            Ok(_) => crate::tell!("going on with the build in {}", args.out.display()),
             Err(_) => {
                 if stored::is_set(&args.out) {
                     bail!(

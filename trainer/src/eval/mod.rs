@@ -101,7 +101,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Outcome> {
     crate::print(&if args.json { report.json() } else { report.table() });
     if let Some(path) = &args.report {
         files::write(path, report.page().as_bytes())?;
-        eprintln!("the report is in {}", path.display());
+        crate::tell!("the report is in {}", path.display());
     }
     Ok(measured)
 }

@@ -78,7 +78,7 @@ pub fn load(out: &Path) -> anyhow::Result<(Trainer, State)> {
         match load_one(&folder) {
             Ok(loaded) => return Ok(loaded),
             Err(error) => {
-                eprintln!("note: the checkpoint {} cannot be used ({error:#})", folder.display());
+                crate::tell!("note: the checkpoint {} cannot be used ({error:#})", folder.display());
                 problem = Some(error);
             }
         }

@@ -64,7 +64,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<Outcome> {
             run.save()?;
             run.progress.finish();
             let out = args.out.display();
-            eprintln!("saved at step {}; go on with: continuo train --resume --out {out}", run.state.step);
+            crate::tell!("saved at step {}; go on with: continuo train --resume --out {out}", run.state.step);
             return Ok(Outcome::Interrupted);
         }
         run.step()?;
@@ -306,11 +306,11 @@ impl<'a> Run<'a> {
             &self.out.join("README.md"),
             card::write(&self.state, &self.corpus, &compared)?.as_bytes(),
         )?;
-        eprintln!("{}", compared.table());
+        crate::tell!("{}", compared.table());
         let out = self.out.display();
-        eprintln!("the model is in {out}");
+        crate::tell!("the model is in {out}");
         if let Some(warning) = self.no_better_than_chance() {
-            eprintln!("note: {warning}");
+            crate::tell!("note: {warning}");
         }
         if let (Err(error), Some((name, _))) = (self.push(), &self.state.settings.hub) {
             return Err(error.context(format!(

@@ -175,7 +175,7 @@ fn seconds_a_step(settings: &Settings, batches: &mut Batches, place: &Place) -> 
         trainer.step(&batches.batch(step.into()))?;
     }
     let each = begun.elapsed().as_secs_f64() / f64::from(TRIAL_STEPS);
-    eprintln!("a step takes {each:.2} s here");
+    crate::tell!("a step takes {each:.2} s here");
     Ok(each * MEASURING)
 }
 
@@ -201,7 +201,7 @@ pub const fn variation(settings: &Settings) -> Variation {
 /// Says what was found, and where it is learned.
 pub fn tell(corpus: &Corpus, batches: &Batches, place: &Place) {
     let count = |held_out| corpus.part(held_out).count();
-    eprintln!(
+    crate::tell!(
         "{} pieces to train on and {} held out ({}; {} near-duplicates moved to training)",
         count(false),
         count(true),
@@ -209,8 +209,12 @@ pub fn tell(corpus: &Corpus, batches: &Batches, place: &Place) {
         corpus.near_duplicates,
     );
     let rows = batches.rows();
-    eprintln!("{} ids an epoch in {rows} rows, {:.1} % filled", batches.targets(), batches.filled() * 100.0);
-    eprintln!("learning on {place}");
+    crate::tell!(
+        "{} ids an epoch in {rows} rows, {:.1} % filled",
+        batches.targets(),
+        batches.filled() * 100.0
+    );
+    crate::tell!("learning on {place}");
 }
 
 /// Lists the files that could not be read, on the screen and in the folder.
@@ -228,6 +232,6 @@ pub fn tell_refused(out: &Path, corpus: &Corpus) -> anyhow::Result<()> {
     }
     let path = out.join("refused.jsonl");
     files::write(&path, list.as_bytes())?;
-    eprintln!("{} files could not be read; {} says why", corpus.refused.len(), path.display());
+    crate::tell!("{} files could not be read; {} says why", corpus.refused.len(), path.display());
     Ok(())
 }
