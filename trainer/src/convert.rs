@@ -13,6 +13,7 @@ mod spelling;
 mod summary;
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -38,12 +39,12 @@ pub struct Places {
     /// The spelling
     #[arg(long, value_enum, default_value_t = EncodingName::Text)]
     pub encoding: EncodingName,
-    /// Convert again what OUT has already
+    /// Convert again what the folder OUT has already (a file OUT is always replaced)
     #[arg(long)]
     pub force: bool,
-    /// Files converted at a time [default: one a processor core]
+    /// Files converted at a time, 256 at most [default: one a processor core]
     #[arg(long, value_name = "N")]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// Write refused files there, a JSON object {"file", "reason", "offset"} a line
     #[arg(long, value_name = "FILE.jsonl")]
     pub report: Option<PathBuf>,
@@ -167,6 +168,9 @@ fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     if !input.exists() {
         bail!("{} does not exist; check the name", input.display());
     }
+    if let Some(report) = &places.report {
+        check_report(report, places, direction)?;
+    }
     if input.is_dir() {
         return folder::run(places, direction);
     }
@@ -184,20 +188,34 @@ fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     one_file(places, direction)
 }
 
+/// The report may take the place of an earlier one, but of nothing that is converted.
+fn check_report(report: &Path, places: &Places, direction: &Direction) -> anyhow::Result<()> {
+    let converted = direction.from.accept(report) || files::ends_with(report, direction.to);
+    let named = [&places.input, &places.output].into_iter();
+    if converted || named.into_iter().any(|place| report == place || files::same(report, place)) {
+        bail!(
+            "--report would write its list over {}; name a file of its own for it, such as refused.jsonl",
+            report.display()
+        );
+    }
+    Ok(())
+}
+
 /// Converts a single file, whatever its name ends in.
 fn one_file(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     let input = &places.input;
     let bytes = files::read(input)?;
     let mut converted = Vec::new();
     match (direction.convert)(&bytes, &mut converted) {
-        Ok(_) => {
+        Ok(tally) => {
             files::write(&places.output, &converted)?;
+            summary::passed_over(tally);
             summary::report(places, &[])?;
             Ok(Outcome::Done)
         }
         Err(refusal) => {
             let hint = hint(input, direction);
-            eprintln!("error: {} was refused: {}{hint}", input.display(), refusal.reason);
+            crate::tell!("error: {} was refused: {}{hint}", input.display(), refusal.reason);
             summary::report(places, &[(input.clone(), refusal)])?;
             Ok(Outcome::Refused)
         }

@@ -21,13 +21,13 @@ pub const MAX_FILE_BYTES: u64 = 256 << 20;
 const MAX_DEPTH: usize = 64;
 
 /// All files below a folder that `wanted` accepts, as paths relative to it,
-/// sorted folder by folder.
+/// sorted folder by folder. Links are followed, but to no folder that they lie in.
 ///
 /// # Errors
 /// Names the folder that cannot be listed.
 pub fn walk(root: &Path, wanted: &dyn Fn(&Path) -> bool) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    walk_into(root, Path::new(""), wanted, MAX_DEPTH, &mut found)?;
+    walk_into(root, Path::new(""), wanted, &mut Vec::new(), &mut found)?;
     Ok(found)
 }
 
@@ -35,14 +35,19 @@ fn walk_into(
     root: &Path,
     below: &Path,
     wanted: &dyn Fn(&Path) -> bool,
-    depth: usize,
+    above: &mut Vec<PathBuf>,
     found: &mut Vec<PathBuf>,
 ) -> anyhow::Result<()> {
     let folder = root.join(below);
     let listing = || format!("cannot list the folder {}", folder.display());
-    if depth == 0 {
+    if above.len() == MAX_DEPTH {
         bail!("the folder {} lies too deep: a link may lead in circles", folder.display());
     }
+    let real = folder.canonicalize().with_context(listing)?;
+    if above.contains(&real) {
+        return Ok(());
+    }
+    above.push(real);
     let mut names: Vec<(OsString, fs::FileType)> = fs::read_dir(&folder)
         .and_then(|entries| {
             entries.map(|entry| entry.and_then(|e| Ok((e.file_name(), e.file_type()?)))).collect()
@@ -59,11 +64,12 @@ fn walk_into(
             kind
         };
         if kind.is_dir() {
-            walk_into(root, &path, wanted, depth - 1, found)?;
+            walk_into(root, &path, wanted, above, found)?;
         } else if wanted(&path) {
             found.push(path);
         }
     }
+    above.pop();
     Ok(())
 }
 

@@ -91,6 +91,13 @@ pub fn decode_midi(text: &str, instrument: TextInstrument) -> Result<Vec<u8>, Te
     Ok(file(&presses, instrument))
 }
 
+/// How many pieces of a text [`decode_midi`] passes over: whatever is between spaces and no
+/// note. Line breaks and tabs are no spaces to the seed.
+#[must_use]
+pub fn passed_over(text: &str) -> usize {
+    text.split(' ').filter(|piece| !piece.is_empty() && Spelled::read(piece).is_none()).count()
+}
+
 /// A note as it was spelled; it may be impossible.
 struct Spelled {
     pitch: i32,

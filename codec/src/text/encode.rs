@@ -105,7 +105,9 @@ impl Song {
         let refuse = |offset, reason| Err(TextError::Midi { offset, reason });
         match self.refused.take() {
             Some(refused) => Err(refused),
-            None if self.tracks == 0 => refuse(TRACK_COUNT_AT, "the file has no tracks"),
+            None if self.tracks == 0 => {
+                refuse(TRACK_COUNT_AT, "the file has no tracks, or more than 32,767, which count as none")
+            }
             None if division == 0 => refuse(DIVISION_AT, "the division is 0"),
             None => Ok(()),
         }

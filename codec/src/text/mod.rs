@@ -18,7 +18,7 @@ mod seconds;
 mod stream;
 mod tokens;
 
-pub use decode::{TextInstrument, decode_midi};
+pub use decode::{TextInstrument, decode_midi, passed_over};
 pub use encode::encode_midi;
 pub use encoding::Text;
 pub use tokens::{END_OF_TEXT, from_ids, ids};

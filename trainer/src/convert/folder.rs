@@ -15,6 +15,9 @@ use crate::files::{self, Safe};
 use crate::interrupt;
 use crate::progress::Progress;
 
+/// Threads that are started at most, whatever `--jobs` asks for.
+const MOST_JOBS: usize = 256;
+
 /// What became of some files.
 #[derive(Default)]
 pub(super) struct Fates {
@@ -115,11 +118,13 @@ impl Work<'_> {
             progress.advance();
             (fates, buffers)
         };
-        let fates = if self.places.jobs == Some(1) {
+        // More threads than files would wait for nothing, and more than that for each other.
+        let jobs = self.places.jobs.map_or(0, |jobs| jobs.get().min(self.found.len()).min(MOST_JOBS));
+        let fates = if jobs == 1 {
             self.found.iter().enumerate().fold(begin(), one_more).0
         } else {
             let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(self.places.jobs.unwrap_or(0))
+                .num_threads(jobs)
                 .build()
                 .context("cannot start the threads --jobs asks for; give a smaller number")?;
             pool.install(|| {

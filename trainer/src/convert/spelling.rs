@@ -18,6 +18,8 @@ pub(super) struct Tally {
     /// Notes read, where they are counted.
     pub(super) notes: usize,
     pub(super) losses: Losses,
+    /// Pieces of a text that are no notes.
+    pub(super) passed_over: usize,
 }
 
 impl Tally {
@@ -26,6 +28,7 @@ impl Tally {
         self.losses.doubled += other.losses.doubled;
         self.losses.lengthened += other.losses.lengthened;
         self.losses.shortened += other.losses.shortened;
+        self.passed_over += other.passed_over;
     }
 }
 
@@ -120,7 +123,7 @@ fn encode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
         SpellError::Encoding(error) => Refusal::new(error),
     })?;
     write_ids(&spelled.ids, to);
-    Ok(Tally { notes: spelled.notes, losses: spelled.losses })
+    Ok(Tally { notes: spelled.notes, losses: spelled.losses, ..Tally::default() })
 }
 
 const fn decode_text(instrument: TextInstrument) -> Convert {
@@ -133,8 +136,9 @@ const fn decode_text(instrument: TextInstrument) -> Convert {
 }
 
 fn decode_text_as(bytes: &[u8], to: &mut Vec<u8>, instrument: TextInstrument) -> Result<Tally, Refusal> {
-    *to = text::decode_midi(utf8(bytes)?, instrument)?;
-    Ok(Tally::default())
+    let text = utf8(bytes)?;
+    *to = text::decode_midi(text, instrument)?;
+    Ok(Tally { passed_over: text::passed_over(text), ..Tally::default() })
 }
 
 fn decode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
@@ -146,7 +150,7 @@ fn decode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
 fn encode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
     let ids = anticipation::encode_midi(bytes)?;
     write_ids(&ids, to);
-    Ok(Tally { notes: ids.len() / 3, losses: Losses::default() })
+    Ok(Tally { notes: ids.len() / 3, ..Tally::default() })
 }
 
 fn decode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
@@ -232,12 +236,17 @@ fn write_any_ids(ids: &[u32], to: &mut Vec<u8>) {
     to.pop();
 }
 
+/// How much of a word is shown that is none.
+const SHOWN: usize = 40;
+
 /// Reads ids in decimal, separated by white space.
 pub(super) fn read_ids(bytes: &[u8]) -> Result<Vec<u32>, Refusal> {
     let mut ids = Vec::new();
     for (position, word) in utf8(bytes)?.split_whitespace().enumerate() {
         let id = word.parse().map_err(|_| {
-            Refusal::new(format_args!("word {} is {word:?}, which is not a token id", position + 1))
+            let begin: String = word.chars().take(SHOWN).collect();
+            let more = if begin.len() < word.len() { " and so on" } else { "" };
+            Refusal::new(format_args!("word {} is {begin:?}{more}, which is not a token id", position + 1))
         })?;
         ids.push(id);
     }

@@ -28,7 +28,7 @@ pub(super) fn finish(places: &Places, found: &[PathBuf], mut fates: Fates) -> an
     list(places, &refused);
     report(places, &refused)?;
     let left = found.len() - fates.converted - fates.skipped - refused.len();
-    eprintln!(
+    crate::tell!(
         "{} converted, {} there already, {} refused{}",
         grouped(fates.converted),
         grouped(fates.skipped),
@@ -36,8 +36,9 @@ pub(super) fn finish(places: &Places, found: &[PathBuf], mut fates: Fates) -> an
         if left > 0 { format!(", {} left; {}", grouped(left), how_to_go_on(places)) } else { String::new() }
     );
     if let Some(line) = music(fates.tally) {
-        eprintln!("{line}");
+        crate::tell!("{line}");
     }
+    passed_over(fates.tally);
     Ok(if !refused.is_empty() && !interrupt::requested() {
         Outcome::Refused
     } else if left > 0 {
@@ -62,17 +63,30 @@ const fn how_to_go_on(places: &Places) -> &'static str {
 /// Names refused files on the screen, and says where all can be had.
 fn list(places: &Places, refused: &[(PathBuf, Refusal)]) {
     for (file, refusal) in refused.iter().take(LISTED) {
-        eprintln!("refused: {}: {}", file.display(), refusal.reason);
+        crate::tell!("refused: {}: {}", file.display(), refusal.reason);
     }
     if refused.len() > LISTED {
-        eprintln!("... and {} more", grouped(refused.len() - LISTED));
+        crate::tell!("... and {} more", grouped(refused.len() - LISTED));
     }
     match &places.report {
-        Some(path) if !refused.is_empty() => eprintln!("all refused files are listed in {}", path.display()),
+        Some(path) if !refused.is_empty() => {
+            crate::tell!("all refused files are listed in {}", path.display())
+        }
         None if !refused.is_empty() => {
-            eprintln!("--report FILE.jsonl writes the refused files down, with reason and byte offset");
+            crate::tell!("--report FILE.jsonl writes the refused files down, with reason and byte offset");
         }
         _ => {}
+    }
+}
+
+/// Tells what of a text was no music to the seed, which says nothing of it.
+pub(super) fn passed_over(tally: Tally) {
+    if tally.passed_over > 0 {
+        crate::tell!(
+            "note: {} passed over that are no notes; a note is pitch_start_duration_velocity, with one space before the \
+             next, and no line breaks",
+            grouped(tally.passed_over)
+        );
     }
 }
 
@@ -136,7 +150,7 @@ mod tests {
     fn counts_are_told_as_people_write_them() {
         assert_eq!([0, 999, 1000, 3_320_111].map(grouped), ["0", "999", "1,000", "3,320,111"]);
         let losses = Losses { doubled: 12_345, lengthened: 0, shortened: 7 };
-        let line = music(Tally { notes: 3_320_111, losses });
+        let line = music(Tally { notes: 3_320_111, losses, passed_over: 0 });
         let expected = "3,320,111 notes; 12,345 doubled another at one grid point, 7 cut to the longest";
         assert_eq!(line.as_deref(), Some(expected));
         assert_eq!(music(Tally::default()), None);

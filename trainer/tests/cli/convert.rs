@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use continuo_codec::midi;
 use continuo_codec::{Instrument, Note, Score};
@@ -279,13 +280,80 @@ fn beginners_are_told_what_to_do() {
         (&["encode", "file.txt", "out.txt"], "is it the right file?"),
         (&["decode", "in/a.mid", "out.mid"], "in/a.mid"),
         (&["decode", "file.txt", "out.mid", "--encoding", "beat"], "not a token id"),
+        (&["encode", "in", "out", "--report", "in/a.mid"], "write its list over in/a.mid"),
+        (&["encode", "in/a.mid", "out.text", "--report", "out.text"], "write its list over out.text"),
     ];
     for (arguments, expected) in cases {
         let said = check(root, arguments, 1);
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
     assert!(!root.join("out.txt").exists() && !root.join("out.mid").exists());
+    assert!(midi::read(&fs::read(root.join("in/a.mid")).unwrap()).is_ok(), "the music is as it was");
     // A single file goes to the exact name, whose folders are made.
     check(root, &["encode", "in/a.mid", "new/folder/song.text"], 0);
     assert!(root.join("new/folder/song.text").exists());
+}
+
+/// Notes on lines of their own were lost without a word.
+#[test]
+fn what_is_no_note_of_a_text_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("in")).unwrap();
+    fs::write(root.join("in/lines.txt"), "60_0.0_1.0_90.0\n61_1.0_1.0_90.0\n62_2.0_1.0_90.0 63_3_1_9")
+        .unwrap();
+    fs::write(root.join("in/spaces.txt"), "60_0.0_1.0_90.0 61_1.0_1.0_90.0").unwrap();
+    for (from, to) in [("in", "out"), ("in/lines.txt", "out.mid")] {
+        let said = check(root, &["decode", from, to], 0);
+        assert!(said.contains("note: 1 passed over that are no notes"), "{said}");
+    }
+    let said = check(root, &["decode", "in/spaces.txt", "spaces.mid"], 0);
+    assert!(!said.contains("passed over"), "{said}");
+}
+
+/// As many threads were started, whatever there was for them to do.
+#[test]
+fn there_are_no_more_threads_than_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    check(root, &["encode", "in", "out", "--jobs", &usize::MAX.to_string()], 0);
+    check(root, &["encode", "in", "out", "--jobs", "0"], 2);
+}
+
+/// A folder that lies in itself by a link gave its files time and again, two of them without
+/// an end.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_back_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a/one.mid"), &melody(1, 8));
+    write_midi(&root.join("in/b/two.mid"), &melody(2, 8));
+    for (link, to) in [("in/a/self", "."), ("in/a/other", "../b"), ("in/b/other", "../a"), ("in/b/all", "..")]
+    {
+        std::os::unix::fs::symlink(to, root.join(link)).unwrap();
+    }
+    check(root, &["encode", "in", "out"], 0);
+    let found = files_below(&root.join("out"));
+    for expected in ["a/one.txt", "a/other/two.txt", "b/two.txt", "b/other/one.txt"] {
+        assert!(found.iter().any(|file| file == Path::new(expected)), "{found:?}");
+    }
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+/// It ended in a panic, and without its report.
+#[test]
+fn a_reader_of_messages_that_goes_away_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    fs::write(root.join("in/b.mid"), "not music").unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_continuo"));
+    command.args(["encode", "in", "out", "--report", "refused.jsonl"]).current_dir(root).stderr(writer);
+    assert_eq!(command.status().unwrap().code(), Some(1));
+    assert_eq!(fs::read_to_string(root.join("refused.jsonl")).unwrap().lines().count(), 1);
+    assert!(root.join("out/a.txt").exists());
 }
