@@ -45,7 +45,7 @@ pub struct Places {
     /// Files converted at a time, 256 at most [default: one a processor core]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
-    /// Write refused files there, a JSON object {"file", "reason", "offset"} a line
+    /// Write refused files there, a JSON object {"file", "reason", "offset"} a line, in place of an earlier report
     #[arg(long, value_name = "FILE.jsonl")]
     pub report: Option<PathBuf>,
     /// Stop at the first refused file
@@ -168,9 +168,7 @@ fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     if !input.exists() {
         bail!("{} does not exist; check the name", input.display());
     }
-    if let Some(report) = &places.report {
-        check_report(report, places, direction)?;
-    }
+    summary::check_report(places)?;
     if input.is_dir() {
         return folder::run(places, direction);
     }
@@ -186,19 +184,6 @@ fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
         bail!("OUT is the file to read, {}; name another, or it would be overwritten", input.display());
     }
     one_file(places, direction)
-}
-
-/// The report may take the place of an earlier one, but of nothing that is converted.
-fn check_report(report: &Path, places: &Places, direction: &Direction) -> anyhow::Result<()> {
-    let converted = direction.from.accept(report) || files::ends_with(report, direction.to);
-    let named = [&places.input, &places.output].into_iter();
-    if converted || named.into_iter().any(|place| report == place || files::same(report, place)) {
-        bail!(
-            "--report would write its list over {}; name a file of its own for it, such as refused.jsonl",
-            report.display()
-        );
-    }
-    Ok(())
 }
 
 /// Converts a single file, whatever its name ends in.

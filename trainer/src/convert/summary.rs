@@ -1,7 +1,10 @@
 //! What is told after a run: counts, what was refused and why, and how to go on.
 
+use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use serde_json::json;
 
 use super::folder::Fates;
@@ -123,12 +126,34 @@ fn grouped(number: usize) -> String {
     grouped
 }
 
+/// A report takes the place of an earlier one, and of nothing else.
+///
+/// # Errors
+/// If it would.
+pub(super) fn check_report(places: &Places) -> anyhow::Result<()> {
+    let Some(path) = &places.report else { return Ok(()) };
+    let another = path.is_file() && {
+        let mut begin = [0];
+        let read = fs::File::open(path).and_then(|mut file| file.read(&mut begin));
+        // A report is one JSON object a line, or empty.
+        read.is_ok_and(|length| length > 0 && begin != *b"{")
+    };
+    if another || *path == places.output {
+        bail!(
+            "--report would write over {}, which is no earlier report; name a file of its own, such as refused.jsonl",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// Writes the report of refused files, if one was asked for.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If it cannot be written, or would take the place of what was just converted.
 pub(super) fn report(places: &Places, refused: &[(PathBuf, Refusal)]) -> anyhow::Result<()> {
     let Some(path) = &places.report else { return Ok(()) };
+    check_report(places)?;
     let mut lines = String::new();
     for (file, refusal) in refused {
         let mut line = json!({ "file": file.to_string_lossy(), "reason": refusal.reason });

@@ -280,8 +280,9 @@ fn beginners_are_told_what_to_do() {
         (&["encode", "file.txt", "out.txt"], "is it the right file?"),
         (&["decode", "in/a.mid", "out.mid"], "in/a.mid"),
         (&["decode", "file.txt", "out.mid", "--encoding", "beat"], "not a token id"),
-        (&["encode", "in", "out", "--report", "in/a.mid"], "write its list over in/a.mid"),
-        (&["encode", "in/a.mid", "out.text", "--report", "out.text"], "write its list over out.text"),
+        (&["encode", "in", "out", "--report", "in/a.mid"], "write over in/a.mid"),
+        (&["encode", "in/a.mid", "out.text", "--report", "out.text"], "write over out.text"),
+        (&["encode", "in", "made", "--report", "made/a.txt"], "write over made/a.txt"),
     ];
     for (arguments, expected) in cases {
         let said = check(root, arguments, 1);
@@ -289,6 +290,11 @@ fn beginners_are_told_what_to_do() {
     }
     assert!(!root.join("out.txt").exists() && !root.join("out.mid").exists());
     assert!(midi::read(&fs::read(root.join("in/a.mid")).unwrap()).is_ok(), "the music is as it was");
+    assert!(fs::read_to_string(root.join("made/a.txt")).unwrap().starts_with(char::is_numeric));
+    // A report is replaced by the next, also one of no refusals, whatever its name.
+    for _ in 0..2 {
+        check(root, &["encode", "in", "out", "--report", "refused.txt"], 0);
+    }
     // A single file goes to the exact name, whose folders are made.
     check(root, &["encode", "in/a.mid", "new/folder/song.text"], 0);
     assert!(root.join("new/folder/song.text").exists());
