@@ -1,6 +1,6 @@
 //! Files and scores to ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::MidiLikeError;
 use super::file::{FileNote, Part};
@@ -27,18 +27,22 @@ pub(super) fn file(vocab: &Vocab, ticks_per_beat: u16, parts: &[Part]) -> Result
     let grid = Grid::new(vocab, ticks_per_beat);
     let mut voices: Vec<(u8, Vec<GridNote>)> = Vec::new();
     let mut places = BTreeMap::new();
+    // Only where parts are put together are notes sorted: once, for there may be many parts.
+    let mut joined = BTreeSet::new();
     for part in parts {
         let notes = part.notes.iter().map(|note| grid.note(note));
         let notes = notes.collect::<Option<Vec<_>>>().ok_or(MidiLikeError::TooLong { offset: 0 })?;
         if let Some(&place) = places.get(&part.instrument) {
             let (_, together): &mut (u8, Vec<GridNote>) = &mut voices[place];
             together.extend(notes);
-            // Only where parts are put together are notes sorted.
-            together.sort_unstable();
+            joined.insert(place);
         } else {
             places.insert(part.instrument, voices.len());
             voices.push((part.instrument, notes));
         }
+    }
+    for place in joined {
+        voices[place].1.sort_unstable();
     }
     Ok(spell(vocab, Vec::new(), &happenings(vocab, &voices)))
 }
