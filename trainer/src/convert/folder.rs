@@ -53,9 +53,10 @@ pub(super) fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outc
     let found = files::walk(&places.input, &|path| direction.from.accept(path))?;
     if found.is_empty() {
         bail!(
-            "{} has no file whose name ends in {}, nor do its subfolders",
+            "{} has no file whose name ends in {}, nor do its subfolders{}",
             places.input.display(),
-            direction.from.describe()
+            direction.from.describe(),
+            direction.from.others()
         );
     }
     let work = Work {
@@ -180,5 +181,5 @@ fn twin(to: &Path, other: &Path) -> Refusal {
 /// whole, but after a power cut one may be empty; those that are so by right are
 /// made again in no time.
 fn is_finished(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0)
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
 }

@@ -63,6 +63,15 @@ impl Names {
             Self::Midi => ".mid or .midi",
         }
     }
+
+    /// For messages: how other names are taken.
+    pub(super) fn others(self) -> &'static str {
+        match self {
+            Self::Exactly(".mid") => "; other encodings than text take .midi and capitals too",
+            Self::Exactly(".txt") => "; for token ids (.ids) say with --encoding whose they are",
+            _ => "",
+        }
+    }
 }
 
 /// An encoding in files.

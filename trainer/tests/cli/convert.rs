@@ -274,6 +274,7 @@ fn beginners_are_told_what_to_do() {
     let cases: &[(&[&str], &str)] = &[
         (&["encode", "nowhere", "out"], "nowhere does not exist"),
         (&["encode", "empty", "out"], "no file whose name ends in exactly .mid"),
+        (&["decode", "in", "out"], "with --encoding whose they are"),
         (&["encode", "in", "file.txt"], "file.txt is a file; name a folder"),
         (&["encode", "in/a.mid", "empty"], "empty is a folder"),
         (&["encode", "in/a.mid", "in/../in/a.mid"], "would be overwritten"),
@@ -298,6 +299,17 @@ fn beginners_are_told_what_to_do() {
     // A single file goes to the exact name, whose folders are made.
     check(root, &["encode", "in/a.mid", "new/folder/song.text"], 0);
     assert!(root.join("new/folder/song.text").exists());
+}
+
+/// It was taken for the file, and the music was never converted.
+#[test]
+fn a_folder_where_a_file_belongs_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("in/a.mid"), &melody(1, 8));
+    fs::create_dir_all(root.join("out/a.txt")).unwrap();
+    let said = check(root, &["encode", "in", "out"], 1);
+    assert!(said.contains("cannot write out/a.txt") && said.contains("1 refused"), "{said}");
 }
 
 /// Notes on lines of their own were lost without a word.
