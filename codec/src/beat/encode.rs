@@ -186,11 +186,11 @@ impl Sound {
     }
 
     /// As one number, which sorts as the sound does.
-    const fn packed(self) -> u32 {
+    pub(super) const fn packed(self) -> u32 {
         u32::from_be_bytes([self.instrument, self.pitch, self.duration, self.level])
     }
 
-    const fn unpacked(packed: u32) -> Self {
+    pub(super) const fn unpacked(packed: u32) -> Self {
         let [instrument, pitch, duration, level] = packed.to_be_bytes();
         Self { instrument, pitch, duration, level }
     }
@@ -337,13 +337,12 @@ impl<'a> Encoder<'a> {
 
     /// Writes the notes before a step.
     fn write_notes(&mut self, end: u64, bar: u64) {
-        while let Some((&note, rest)) = self.notes.split_first() {
-            let step = step_of(note);
-            if step >= end {
-                return;
-            }
-            self.notes = rest;
-            self.writer.note(u32::try_from(step - bar).unwrap_or(0), sound_of(note));
+        let count = self.notes.iter().take_while(|&&note| step_of(note) < end).count();
+        let (notes, rest) = self.notes.split_at(count);
+        self.notes = rest;
+        for chord in notes.chunk_by(|&a, &b| step_of(a) == step_of(b)) {
+            let position = u32::try_from(step_of(chord[0]) - bar).unwrap_or(0);
+            self.writer.chord(position, chord.iter().map(|&note| sound_of(note)));
         }
     }
 

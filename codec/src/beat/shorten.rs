@@ -137,7 +137,8 @@ fn end(writer: &mut Writer, grammar: &Grammar) -> u8 {
         group.retain(|s| s.instrument == grammar.instrument);
     }
     if !group.is_empty() {
-        writer.spell(&group);
+        writer.go(writer.group_position);
+        group.iter().for_each(|&sound| writer.spell(sound));
     }
     match grammar.place {
         Place::Numerator => writer.ids.push(NUMERATOR + grammar.half - 1),

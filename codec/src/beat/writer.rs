@@ -22,6 +22,8 @@ pub(super) struct Writer {
     /// Notes of one position that are not written yet.
     pub(super) group: Vec<Sound>,
     pub(super) group_position: u32,
+    /// Room to put the notes of a position in order.
+    order: Vec<u64>,
     /// Notes for which another stands.
     pub(super) doubled: usize,
 }
@@ -42,6 +44,7 @@ impl Writer {
             levels: [LEVEL; INSTRUMENTS as usize],
             group: Vec::new(),
             group_position: 0,
+            order: Vec::new(),
             doubled: 0,
         }
     }
@@ -109,44 +112,60 @@ impl Writer {
             return;
         }
         let mut group = std::mem::take(&mut self.group);
-        let current = self.instrument;
-        if group.len() > 1 {
-            let waiting = group.len();
-            let rank = |s: &Sound| {
-                let follows = u32::from(s.instrument != current);
-                follows << 16 | u32::from(s.instrument) << 8 | u32::from(s.pitch)
-            };
-            // Chords of one instrument arrive in order.
-            if !group.is_sorted_by_key(rank) {
-                group.sort_unstable_by_key(rank);
-            }
-            // Of notes doubled the longest and loudest stands for all.
-            group.dedup_by(|next, kept| {
-                let doubled = next.instrument == kept.instrument && next.pitch == kept.pitch;
-                if doubled {
-                    kept.duration = kept.duration.max(next.duration);
-                    kept.level = kept.level.max(next.level);
-                }
-                doubled
-            });
-            self.doubled += waiting - group.len();
-        }
-        self.spell(&group);
+        self.spell_chord(self.group_position, group.iter().copied());
         group.clear();
         self.group = group;
     }
 
-    /// Writes notes of the waiting group's position as they come.
-    pub(super) fn spell(&mut self, sounds: &[Sound]) {
-        self.go(self.group_position);
-        for sound in sounds {
-            self.prepare(sound.instrument, sound.level);
-            if sound.instrument == KIT {
-                self.ids.push(DRUM + u32::from(sound.pitch));
-            } else {
-                self.ids.push(PITCH + u32::from(sound.pitch));
-                self.ids.push(DURATION + u32::from(sound.duration));
+    /// All notes of a position, in any order.
+    #[inline]
+    pub(super) fn chord(&mut self, position: u32, sounds: impl ExactSizeIterator<Item = Sound> + Clone) {
+        if self.heading || !self.group.is_empty() {
+            self.settle();
+        }
+        self.spell_chord(position, sounds);
+    }
+
+    #[inline]
+    fn spell_chord(&mut self, position: u32, sounds: impl ExactSizeIterator<Item = Sound> + Clone) {
+        self.go(position);
+        let current = self.instrument;
+        let ranks = sounds.clone().map(|sound| rank(sound, current));
+        // Chords of one instrument mostly arrive in order.
+        if ranks.clone().is_sorted_by(|&a, &b| a < b && !doubles(a, b)) {
+            sounds.for_each(|sound| self.spell(sound));
+        } else {
+            self.order_and_spell(ranks);
+        }
+    }
+
+    #[inline(never)]
+    fn order_and_spell(&mut self, ranks: impl ExactSizeIterator<Item = u64>) {
+        let waiting = ranks.len();
+        let mut order = std::mem::take(&mut self.order);
+        order.extend(ranks);
+        order.sort_unstable();
+        order.dedup_by(|next, kept| {
+            let doubled = doubles(*kept, *next);
+            if doubled {
+                *kept = longer_and_louder(*kept, *next);
             }
+            doubled
+        });
+        self.doubled += waiting - order.len();
+        order.drain(..).for_each(|rank| self.spell(sound_of(rank)));
+        self.order = order;
+    }
+
+    /// Writes a note of the position that is gone to.
+    #[inline]
+    pub(super) fn spell(&mut self, sound: Sound) {
+        self.prepare(sound.instrument, sound.level);
+        if sound.instrument == KIT {
+            self.ids.push(DRUM + u32::from(sound.pitch));
+        } else {
+            self.ids.push(PITCH + u32::from(sound.pitch));
+            self.ids.push(DURATION + u32::from(sound.duration));
         }
     }
 
@@ -199,6 +218,31 @@ impl Writer {
         self.ids.push(TEMPO_HIGH + self.tempo / 16);
         self.ids.push(TEMPO_LOW + self.tempo % 16);
     }
+}
+
+/// What sorts the notes of a position: those of the instrument that played last come
+/// first, then instruments and pitches from the lowest. The lower half is the note.
+fn rank(sound: Sound, current: u8) -> u64 {
+    u64::from(sound.instrument != current) << 32 | u64::from(sound.packed())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the note is the lower half")]
+fn sound_of(rank: u64) -> Sound {
+    Sound::unpacked(rank as u32)
+}
+
+/// How many bits of a rank say how a note sounds, not which it is.
+const HOW: u32 = 16;
+
+/// Whether two notes are the same one twice.
+fn doubles(a: u64, b: u64) -> bool {
+    a >> HOW == b >> HOW
+}
+
+/// Of notes doubled the longest and loudest stands for all.
+fn longer_and_louder(a: u64, b: u64) -> u64 {
+    let (length, level) = ((a & 0xff00).max(b & 0xff00), (a & 0xff).max(b & 0xff));
+    a >> HOW << HOW | length | level
 }
 
 /// Length of START, BAR, meter, POSITION 0 and tempo.
