@@ -117,11 +117,6 @@ fn step_of(placed: u64) -> u64 {
     placed >> STEP
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the sound is the lower half")]
-const fn sound_of(placed: u64) -> Sound {
-    Sound::unpacked(placed as u32)
-}
-
 /// A prompt and where its first bar begins, in steps.
 pub(super) struct Prompt {
     pub(super) ids: Vec<u32>,
@@ -190,8 +185,9 @@ impl Sound {
         u32::from_be_bytes([self.instrument, self.pitch, self.duration, self.level])
     }
 
-    pub(super) const fn unpacked(packed: u32) -> Self {
-        let [instrument, pitch, duration, level] = packed.to_be_bytes();
+    /// The sound whose number is the lower half of this one.
+    pub(super) const fn unpacked(number: u64) -> Self {
+        let [.., instrument, pitch, duration, level] = number.to_be_bytes();
         Self { instrument, pitch, duration, level }
     }
 }
@@ -342,7 +338,7 @@ impl<'a> Encoder<'a> {
         self.notes = rest;
         for chord in notes.chunk_by(|&a, &b| step_of(a) == step_of(b)) {
             let position = u32::try_from(step_of(chord[0]) - bar).unwrap_or(0);
-            self.writer.chord(position, chord.iter().map(|&note| sound_of(note)));
+            self.writer.chord(position, chord.iter().map(|&note| Sound::unpacked(note)));
         }
     }
 

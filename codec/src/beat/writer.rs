@@ -120,6 +120,7 @@ impl Writer {
     /// All notes of a position, in any order.
     #[inline]
     pub(super) fn chord(&mut self, position: u32, sounds: impl ExactSizeIterator<Item = Sound> + Clone) {
+        // Asked here, so that chord after chord makes no call that finds nothing to do.
         if self.heading || !self.group.is_empty() {
             self.settle();
         }
@@ -153,7 +154,7 @@ impl Writer {
             doubled
         });
         self.doubled += waiting - order.len();
-        order.drain(..).for_each(|rank| self.spell(sound_of(rank)));
+        order.drain(..).for_each(|rank| self.spell(Sound::unpacked(rank)));
         self.order = order;
     }
 
@@ -224,11 +225,6 @@ impl Writer {
 /// first, then instruments and pitches from the lowest. The lower half is the note.
 fn rank(sound: Sound, current: u8) -> u64 {
     u64::from(sound.instrument != current) << 32 | u64::from(sound.packed())
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the note is the lower half")]
-fn sound_of(rank: u64) -> Sound {
-    Sound::unpacked(rank as u32)
 }
 
 /// How many bits of a rank say how a note sounds, not which it is.

@@ -122,10 +122,8 @@ fn pitched_shingles(notes: &[Note]) -> impl Iterator<Item = u64> {
 fn drum_shingles<'a>(score: &'a Score, notes: &'a [Note]) -> impl Iterator<Item = u64> + 'a {
     let sixteenth = (u32::from(score.ticks_per_beat) / 4).max(1);
     notes.windows(DRUMS).map(move |run| {
-        let mut drums: Vec<u8> = run.iter().map(|note| note.pitch).collect();
-        drums.sort_unstable();
-        drums.dedup();
-        let timed = drums.len() < 3;
+        let first = |&n: &usize| run[..n].iter().all(|other| other.pitch != run[n].pitch);
+        let timed = (0..run.len()).filter(first).count() < 3;
         fnv1a(run.iter().enumerate().flat_map(|(n, note)| {
             let since = if n == 0 { 0 } else { note.start - run[n - 1].start };
             let since = if timed { (since + sixteenth / 2) / sixteenth } else { since.min(1) };
