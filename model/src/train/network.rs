@@ -14,8 +14,12 @@ use super::kernels::{cross_entropy, gelu, linear};
 use super::parameters::{Layout, Pair};
 use super::{Batch, TrainConfig};
 
-/// The most logits that are held at a time; their rows are worked off in pieces.
+/// How many logits are held at a time; their rows are worked off in pieces.
 const LOGITS: usize = 1 << 22;
+
+/// The fewest rows of them in a piece, if there are so many: each piece reads the whole head
+/// three times, which fewer rows would not make up for.
+const LOGIT_ROWS: usize = 512;
 
 /// What a block keeps for its backward pass, beside what it was given.
 struct Kept {
@@ -230,7 +234,7 @@ impl Network {
         let (r, c, vocabulary) = (pass.ids.len(), self.config.n_embd, self.config.vocab_size);
         let weight = View::new(&parameters[self.layout.head.clone()], c); // (vocab, c)
         let mut loss = 0.0;
-        let step = logit_rows(&self.config);
+        let step = r.div_ceil(r.div_ceil(logit_rows(&self.config)));
         for start in (0..r).step_by(step) {
             let rows = start..r.min(start + step);
             let logits = &mut buffers.logits[..rows.len() * vocabulary];
@@ -314,9 +318,9 @@ impl Network {
     }
 }
 
-/// How many rows of logits are held at a time.
+/// The most rows of logits that are held at a time.
 fn logit_rows(config: &Config) -> usize {
-    (LOGITS / config.vocab_size).max(64)
+    (LOGITS / config.vocab_size).max(LOGIT_ROWS)
 }
 
 /// The patterns for what a block's halves add to the residual stream.

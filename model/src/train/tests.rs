@@ -206,6 +206,32 @@ fn the_number_of_threads_does_not_change_a_bit() {
     assert!(run(1) == run(3));
 }
 
+/// A vocabulary so large that the logits of a pass are not held all at once.
+#[test]
+fn a_head_worked_off_in_pieces_learns_what_it_learns_from_each_sequence() {
+    let config =
+        Config { vocab_size: 8500, n_positions: 256, n_embd: 16, n_layer: 1, n_head: 2, ..Config::default() };
+    let ids: Vec<u32> = (0..771u32).map(|i| i * 37 % 8500).collect();
+    let batch = Batch { targets: ids[1..=768].to_vec(), ids: ids[..768].to_vec(), batch: 3, context: 256 };
+    let run = |batch_size| {
+        let train = TrainConfig {
+            batch: batch_size,
+            accumulation: 3 / batch_size,
+            context: 256,
+            ..TrainConfig::default()
+        };
+        let mut trainer = Trainer::new(config.clone(), train).unwrap();
+        let loss = gradient(&mut trainer, &batch);
+        (loss, on_host(&mut trainer).gradient.clone())
+    };
+    let ((whole, gradient), (apart, expected)) = (run(3), run(1));
+    assert!((whole - apart).abs() < 1e-6, "{whole} and {apart}");
+    let scale = expected.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+    for (index, (&found, &expected)) in gradient.iter().zip(&expected).enumerate() {
+        assert!((found - expected).abs() < 1e-5 * scale, "{index}: {found} and {expected}");
+    }
+}
+
 #[test]
 fn blocks_that_are_computed_again_learn_the_same_bit_by_bit() {
     let config =
