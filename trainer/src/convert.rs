@@ -218,13 +218,15 @@ fn hint(input: &Path, direction: &Direction) -> String {
 /// An input's name with the ending of an output. Names differ where inputs'
 /// names without their endings do.
 fn mirrored(input: &Path, direction: &Direction) -> PathBuf {
-    let name = input.file_name().unwrap_or_default();
-    let mut mirrored = match input.extension() {
-        Some(_) if direction.from.accept(input) => input.file_stem().unwrap_or_default().to_owned(),
+    let name = match input.extension() {
+        Some(_) if direction.from.accept(input) => input.file_stem(),
         // A name that is nothing but the ending.
-        None if direction.from.accept(input) => OsString::new(),
-        _ => name.to_owned(),
+        None if direction.from.accept(input) => None,
+        _ => input.file_name(),
     };
+    let name = name.unwrap_or_default();
+    let mut mirrored = OsString::with_capacity(name.len() + direction.to.len());
+    mirrored.push(name);
     mirrored.push(direction.to);
     input.with_file_name(mirrored)
 }

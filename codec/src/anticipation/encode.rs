@@ -38,7 +38,8 @@ pub fn encode_midi(bytes: &[u8]) -> Result<Vec<u32>, AnticipationError> {
     }
     let events = events.merged();
     let mut clock = Clock::new(f64::from(header.division));
-    let mut band = Band::default();
+    // Most events are beginnings and ends of notes.
+    let mut band = Band { notes: Vec::with_capacity(events.len() / 2), ..Band::default() };
     for (number, event) in events.iter().enumerate() {
         // Ends of tracks are no events, but the last one's pause counts.
         if event.kind == Kind::End && number + 1 < events.len() {

@@ -13,6 +13,15 @@ const MOST_TICKS: u64 = 10_000_000_000;
 /// About how long a note is, and the longest as a rule.
 const NOTE_BYTES: usize = 24;
 
+/// About how many bytes of a file begin a note and end it, and the fewest as a rule.
+const TWO_EVENTS: usize = 6;
+
+/// The tempos, meters and keys that room is made for.
+const SIGNS: usize = 64;
+
+/// The most notes that room is made for before there is one.
+const MOST_ROOM: usize = 1 << 16;
+
 /// Spells a MIDI file as the seed does, to the byte.
 ///
 /// Instruments follow each other in the order of their first finished note, and
@@ -34,15 +43,14 @@ const NOTE_BYTES: usize = 24;
 /// # Ok::<(), text::TextError>(())
 /// ```
 pub fn encode_midi(bytes: &[u8]) -> Result<String, TextError> {
-    let mut song = Song::default();
+    let mut song = Song::with_room(bytes.len());
     let header = mido::read(bytes, &mut song)?;
     song.check(header.division)?;
     let seconds = tempo_map(header.division, &song.signs)?;
-    let instruments = song.instruments;
-    let notes: usize = instruments.notes.iter().map(Vec::len).sum();
-    let mut text = Spelling::with_room(notes * NOTE_BYTES);
+    let notes = song.instruments.notes();
+    let mut text = Spelling::with_room(notes.len() * NOTE_BYTES);
     let (mut starts, mut ends) = (seconds.hand(), seconds.hand());
-    for note in instruments.notes.iter().flatten() {
+    for note in &notes {
         let (start, end) = (starts.at(as_f64(note.start)), ends.at(as_f64(note.end)));
         if end < start {
             let reason = "notes in a file that counts in SMPTE frames";
@@ -54,7 +62,6 @@ pub fn encode_midi(bytes: &[u8]) -> Result<String, TextError> {
 }
 
 /// What is heard of a file.
-#[derive(Default)]
 struct Song {
     tracks: usize,
     /// Where the events of the track that is heard begin.
@@ -87,6 +94,18 @@ impl Listener for Song {
 }
 
 impl Song {
+    /// A song to be heard from a file of so many bytes.
+    fn with_room(bytes: usize) -> Self {
+        Self {
+            tracks: 0,
+            offset: 0,
+            last: None,
+            refused: None,
+            signs: Vec::with_capacity(SIGNS),
+            instruments: Instruments::with_room(bytes),
+        }
+    }
+
     fn end_track(&mut self) {
         if self.tracks == 0 || self.refused.is_some() {
             return;
@@ -146,6 +165,8 @@ fn tempo_map(division: i16, signs: &[Event]) -> Result<Seconds, TextError> {
 struct Finished {
     pitch: u8,
     velocity: u8,
+    /// Who plays it; in the order of their first.
+    instrument: u32,
     start: u64,
     end: u64,
 }
@@ -172,29 +193,16 @@ struct Queue {
 
 const EMPTY: Queue = Queue { first: NONE, last: NONE };
 
-/// Finished notes by instrument.
+/// Finished notes of all instruments.
 struct Instruments {
-    notes: Vec<Vec<Finished>>,
-    /// Which of them a program, channel and track play.
-    places: HashMap<(u8, u8, usize), usize>,
+    notes: Vec<Finished>,
+    /// Which instrument a program, channel and track are.
+    places: HashMap<(u8, u8, usize), u32>,
     /// What is heard of the track.
     track: usize,
     channels: [Channel; 16],
     begun: Vec<Open>,
     queues: Box<[Queue; PLACES]>,
-}
-
-impl Default for Instruments {
-    fn default() -> Self {
-        Self {
-            notes: Vec::new(),
-            places: HashMap::new(),
-            track: 0,
-            channels: Default::default(),
-            begun: Vec::new(),
-            queues: Box::new([EMPTY; PLACES]),
-        }
-    }
 }
 
 /// A channel of a track.
@@ -203,11 +211,31 @@ struct Channel {
     program: u8,
     /// Whether it has notes.
     used: bool,
-    /// Where the notes of its program go, once that is known.
-    instrument: Option<usize>,
+    /// Who plays its program, once that is known.
+    instrument: Option<u32>,
 }
 
 impl Instruments {
+    /// Room for the notes of a file of so many bytes: lists that grow step by step are moved each
+    /// time, and keep threads that do so waiting for each other.
+    fn with_room(bytes: usize) -> Self {
+        let notes = (bytes / TWO_EVENTS).min(MOST_ROOM);
+        Self {
+            notes: Vec::with_capacity(notes),
+            places: HashMap::new(),
+            track: 0,
+            channels: Default::default(),
+            begun: Vec::with_capacity(notes),
+            queues: Box::new([EMPTY; PLACES]),
+        }
+    }
+
+    /// The notes by instrument.
+    fn notes(mut self) -> Vec<Finished> {
+        self.notes.sort_by_key(|note| note.instrument);
+        self.notes
+    }
+
     fn begin_track(&mut self, track: usize) {
         self.track = track;
         self.begun.clear();
@@ -254,16 +282,15 @@ impl Instruments {
             return;
         };
         let state = &mut self.channels[usize::from(channel & 15)];
-        let index = *state.instrument.get_or_insert_with(|| {
-            *self.places.entry((state.program, channel, self.track)).or_insert_with(|| {
-                self.notes.push(Vec::new());
-                self.notes.len() - 1
-            })
+        let instrument = *state.instrument.get_or_insert_with(|| {
+            // Each takes several bytes of the file, so there are never so many.
+            let next = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+            *self.places.entry((state.program, channel, self.track)).or_insert(next)
         });
         let mut ended = Some(oldest);
         while let Some(note) = ended {
             let Open { start, velocity, next } = *note;
-            self.notes[index].push(Finished { pitch, velocity, start, end });
+            self.notes.push(Finished { pitch, velocity, instrument, start, end });
             queue.first = next;
             ended = self.begun.get(next).filter(|note| note.start < end);
         }

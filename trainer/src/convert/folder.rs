@@ -141,7 +141,7 @@ impl Work<'_> {
         if interrupt::requested() || self.stop.load(Ordering::Relaxed) {
             return;
         }
-        let to = self.places.output.join(mirrored(file, self.direction));
+        let to = joined(&self.places.output, &mirrored(file, self.direction));
         if let Some(other) = self.twins.get(&place) {
             return self.refuse(place, twin(&to, &self.places.input.join(other)), fates);
         }
@@ -165,11 +165,19 @@ impl Work<'_> {
 
     fn convert(&self, file: &Path, to: &Path, buffers: &mut Buffers) -> Result<Tally, Refusal> {
         let told = |error: anyhow::Error| Refusal::new(format_args!("{error:#}"));
-        let from = files::read_into(&self.places.input.join(file), &mut buffers.from).map_err(told)?;
+        let from = files::read_into(&joined(&self.places.input, file), &mut buffers.from).map_err(told)?;
         let tally = (self.direction.convert)(from, &mut buffers.to)?;
         files::write_safe(to, &buffers.to, Safe::FromKilling).map_err(told)?;
         Ok(tally)
     }
+}
+
+/// As [`Path::join`] has it, but made with room for all of it.
+fn joined(folder: &Path, below: &Path) -> PathBuf {
+    let mut path = PathBuf::with_capacity(folder.as_os_str().len() + 1 + below.as_os_str().len());
+    path.push(folder);
+    path.push(below);
+    path
 }
 
 fn twin(to: &Path, other: &Path) -> Refusal {
