@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
             _lock: lock,
             begun: Instant::now(),
             elapsed_before: state.elapsed,
-            progress: Progress::percent("% trained"),
+            progress: Progress::percent("% trained,"),
             state,
         })
     }
