@@ -161,11 +161,15 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     let tools = workspace.target.join("tools");
     let deny = tools.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
     if !installed(&deny) {
-        // Unoptimised it takes seconds more to run and minutes less to build.
+        // Unoptimised it takes seconds more to run and minutes less to build. It is built where
+        // everything is, not in the system's folder for temporary files, which may be small.
+        let build = tools.join("build");
         let mut command = workspace.cargo();
         command.args(["install", "--debug", "--locked", "cargo-deny", "--version", DENY_VERSION]);
-        command.arg("--root").arg(&tools);
+        command.arg("--root").arg(&tools).arg("--target-dir").arg(&build);
+        command.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_INCREMENTAL", "0");
         run_shown(&mut command)?;
+        std::fs::remove_dir_all(&build).with_context(|| format!("{} cannot be removed", build.display()))?;
     }
     let deny = || {
         let mut command = Command::new(&deny);
