@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use continuo_engine::source::SPELLING_FILE;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::card::{self, Counts, PARTS};
 use super::input::{self, Item, Source};
 use super::plan::{Fate, Near, Plan, plan};
 use super::rows::{Columns, Layout, Making, Row};
-use super::survey::{self, Bounds, Found};
+use super::survey::{self, Bounds, Facts, Found};
 use super::table::{Entry, Shape, Table};
 use crate::Outcome;
 use crate::encodings::EncodingName;
@@ -120,6 +120,9 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<Outcome> {
     };
     let Some(found) = build.survey()? else { return interrupted() };
     let plan = plan(&found, args.near, args.test);
+    if let Some(left_out) = build.all_left_out(&found, &plan) {
+        return Err(left_out);
+    }
     let Some(pieces) = build.write(&found, &plan)? else { return interrupted() };
     build.finish(&found, &plan, pieces)?;
     Ok(Outcome::Done)
@@ -227,6 +230,24 @@ impl<'a> Build<'a> {
     /// Of each piece, whether it is not there yet.
     fn missing(&self, name: impl Fn(usize) -> PathBuf) -> Vec<bool> {
         (0..self.pieces()).map(|piece| !name(piece).exists()).collect()
+    }
+
+    /// Where no file is left: that, with an example, and nothing stays of the build.
+    fn all_left_out(&self, found: &[Found], plan: &Plan) -> Option<anyhow::Error> {
+        let dropped = |fate: &Fate| match fate {
+            Fate::Dropped(why) => Some(why.clone()),
+            _ => None,
+        };
+        let reasons: Option<Vec<_>> = plan.fates.iter().map(dropped).collect();
+        let reason = reasons?.into_iter().next()?;
+        // What cannot be removed is passed over by the next build.
+        let _ = fs::remove_dir_all(&self.under_way);
+        let _ = fs::remove_dir(&self.args.out);
+        let (Found::Music(Facts { name, .. }) | Found::Dropped(name, _)) = found.first()?;
+        Some(anyhow!(
+            "none of the {} files can be used, so no data set was made; {name} for one: {reason}",
+            found.len()
+        ))
     }
 
     /// Looks at all files; `None` where the user interrupted it.

@@ -78,23 +78,25 @@ pub fn count_notes<'a>(encoding: &dyn Encoding, pieces: impl Iterator<Item = &'a
 
 /// What one source brings.
 #[derive(Default)]
-struct Part {
-    files: usize,
+struct Part<'a> {
+    files: BTreeSet<&'a Path>,
     notes: usize,
-    held_out: usize,
+    held_out: BTreeSet<&'a Path>,
     origins: BTreeSet<String>,
 }
 
-fn parts(corpus: &Corpus, manifest: &Manifest) -> BTreeMap<(String, String), Part> {
-    let mut parts: BTreeMap<(String, String), Part> = BTreeMap::new();
+fn parts<'a>(corpus: &'a Corpus, manifest: &Manifest) -> BTreeMap<(String, String), Part<'a>> {
+    let mut parts: BTreeMap<(String, String), Part<'_>> = BTreeMap::new();
     for piece in &corpus.pieces {
         let known = manifest.get(&piece.file);
         let told = known.map(|line| &line.license).or(piece.license.as_ref());
         let licence = told.map_or("not stated", String::as_str);
         let part = parts.entry((piece.source.clone(), licence.to_owned())).or_default();
-        part.files += 1;
+        part.files.insert(&piece.file);
         part.notes += piece.notes;
-        part.held_out += usize::from(piece.held_out);
+        if piece.held_out {
+            part.held_out.insert(&piece.file);
+        }
         part.origins.extend(known.map(|line| line.source.clone()).filter(|s| !s.is_empty()));
     }
     parts
@@ -134,11 +136,12 @@ pub fn write(state: &State, corpus: &Corpus, compared: &Comparison) -> anyhow::R
     )?;
     write_music(&mut card, corpus, &manifest)?;
     writeln!(card, "## How well it predicts\n\n{}", compared.table())?;
-    writeln!(
-        card,
-        "Held out by file name; pieces whose music occurs in training as well are not measured on. \
-         The n-gram was trained on the same pieces.\n"
-    )?;
+    let held_out = if settings.data.is_empty() {
+        "Held out by file name; pieces whose music occurs in training as well are not measured on."
+    } else {
+        "Held out is what the data set keeps to test with; of one that keeps nothing, a share of its pieces."
+    };
+    writeln!(card, "{held_out} The n-gram was trained on the same pieces.\n")?;
     write_settings(&mut card, state)?;
     writeln!(
         card,
@@ -159,8 +162,8 @@ fn write_music(card: &mut String, corpus: &Corpus, manifest: &Manifest) -> anyho
         writeln!(
             card,
             "| {source} | {licence} | {} | {} | {} | {} |",
-            part.files,
-            part.held_out,
+            part.files.len(),
+            part.held_out.len(),
             part.notes,
             origins.join("; ")
         )?;

@@ -81,6 +81,13 @@ impl Corpus {
         self.pieces.iter().filter(move |p| p.held_out == held_out)
     }
 
+    /// How many files a part has pieces of: a data set has many rows of one, and some of them
+    /// more than once.
+    #[must_use]
+    pub fn files(&self, held_out: bool) -> usize {
+        self.part(held_out).map(|piece| &piece.file).collect::<HashSet<_>>().len()
+    }
+
     /// What was left out and why, in a line.
     #[must_use]
     pub fn left_out(&self) -> String {

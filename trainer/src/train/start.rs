@@ -200,9 +200,12 @@ pub const fn variation(settings: &Settings) -> Variation {
 
 /// Says what was found, and where it is learned.
 pub fn tell(corpus: &Corpus, batches: &Batches, place: &Place) {
-    let count = |held_out| corpus.part(held_out).count();
+    let count = |held_out| match (corpus.part(held_out).count(), corpus.files(held_out)) {
+        (rows, pieces) if rows == pieces => format!("{pieces} pieces"),
+        (rows, pieces) => format!("{rows} rows of {pieces} pieces"),
+    };
     crate::tell!(
-        "{} pieces to train on and {} held out ({}; {} near-duplicates moved to training)",
+        "{} to train on and {} held out ({}; {} near-duplicates moved to training)",
         count(false),
         count(true),
         corpus.left_out(),

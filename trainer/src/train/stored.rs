@@ -1,6 +1,7 @@
 //! From data sets to pieces: Parquet files as `continuo dataset build` writes them, and as
 //! MIDI Gen AI published them.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -173,10 +174,18 @@ fn no_rows(folder: &Path) -> String {
 /// Names the file and the row that are not what they should be; an interruption.
 pub fn read(data: &[Data], encoding: EncodingName, held_out: f64) -> anyhow::Result<Corpus> {
     let mut corpus = Corpus::default();
+    let mut places = HashSet::new();
     for set in data {
         let folder = &set.folder;
         if !folder.is_dir() {
             bail!("the data set {} is not here; say where it is with --data", folder.display());
+        }
+        if !places.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
+            bail!(
+                "the data set {0} is named twice; name it once, with a weight to have it come more often: \
+                 --data {0}=2",
+                folder.display()
+            );
         }
         let tables = files::walk(folder, &|path| path.extension().is_some_and(|end| end == "parquet"))?;
         if tables.is_empty() {

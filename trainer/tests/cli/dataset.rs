@@ -227,6 +227,7 @@ fn wrong_input_is_one_sentence_and_touches_nothing() {
         (vec!["music", "--out", "o", "--columns", "text"], "only the text encoding has text"),
         (vec!["music", "--out", "o", "--test", "1.5"], "--test is 1.5"),
         (vec!["music", "--out", "o", "--layout", "padded"], "--encoding text --columns ids"),
+        (vec!["music", "--out", "o", "--min-notes", "9000"], "none of the 2 files can be used"),
     ] {
         let said = check(root, &[&["dataset", "build"], &arguments[..]].concat(), 1);
         assert!(said.contains(part), "no {part:?} in: {said}");
@@ -297,6 +298,22 @@ fn a_model_learns_from_a_data_set_and_answers() {
 }
 
 #[test]
+fn the_card_counts_files_where_a_data_set_has_many_rows_of_each() {
+    let folder = music(30);
+    let root = folder.path();
+    check(
+        root,
+        &["dataset", "build", "music", "--out", "data", "--context", "64", "--license", "CC0-1.0"],
+        0,
+    );
+    let said = check(root, &[&["train", "--data", "data=2"], &TRY[..], &["model"]].concat(), 0);
+    let learned = u64::try_from(rows(&root.join("data/data"), "train").len()).unwrap() * 2;
+    assert!(said.contains(&format!("{learned} rows of ")), "{said}");
+    let card = fs::read_to_string(root.join("model/README.md")).unwrap();
+    assert!(card.contains("| music | CC0-1.0 | 30 |"), "{card}");
+}
+
+#[test]
 fn a_data_set_as_midi_gen_ai_published_them_is_learned_from() {
     let folder = music(12);
     let root = folder.path();
@@ -351,6 +368,7 @@ fn data_sets_that_do_not_fit_are_one_sentence() {
     assert!(said.contains("beats is in the encoding beat, but texts in text"), "{said}");
     let said = run(&["--data", "beats", "--encoding", "text"]);
     assert!(said.contains("--encoding asks for the encoding text, but --data is in beat"), "{said}");
+    assert!(run(&["--data", "beats=2", "--data", "./beats"]).contains("beats is named twice"));
     assert!(run(&["--data", "none"]).contains("has no Parquet file"));
     assert!(run(&["--data", "nowhere"]).contains("is no folder"));
     assert!(run(&["--data", "me/nothing"]).contains("continuo dataset pull me/nothing"));
@@ -378,7 +396,11 @@ fn the_recipe_for_accelerate_makes_a_model_that_answers() {
     }
     let folder = music(40);
     let root = folder.path();
-    check(root, &["dataset", "build", "music", "--out", "data", "--context", "64"], 0);
+    check(
+        root,
+        &["dataset", "build", "music", "--out", "data", "--context", "64", "--license", "CC0-1.0"],
+        0,
+    );
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/accelerate/train.py");
     let output = Command::new(&python)
         .args(["-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu"])
