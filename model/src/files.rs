@@ -230,7 +230,11 @@ fn of_file(file: &Path) -> Result<Place, ModelError> {
 }
 
 fn absent(file: PathBuf) -> ModelError {
-    ModelError::Io { file, source: io::Error::from(io::ErrorKind::NotFound), remedy: REMEDY }
+    ModelError::Io {
+        file,
+        source: io::Error::new(io::ErrorKind::NotFound, "no such file or folder"),
+        remedy: REMEDY,
+    }
 }
 
 fn ends_with(file: &Path, extension: &str) -> bool {
