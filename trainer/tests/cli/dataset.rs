@@ -396,11 +396,7 @@ fn the_recipe_for_accelerate_makes_a_model_that_answers() {
     }
     let folder = music(40);
     let root = folder.path();
-    check(
-        root,
-        &["dataset", "build", "music", "--out", "data", "--context", "64", "--license", "CC0-1.0"],
-        0,
-    );
+    check(root, &["dataset", "build", "music", "--out", "data", "--context", "64"], 0);
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/accelerate/train.py");
     let output = Command::new(&python)
         .args(["-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu"])
