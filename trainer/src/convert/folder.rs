@@ -1,11 +1,13 @@
 //! A folder of files to a folder of the same names.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
-use anyhow::{Context as _, bail};
-use rayon::prelude::*;
+use anyhow::bail;
 
 use super::claim::Claim;
 use super::spelling::Tally;
@@ -69,7 +71,7 @@ pub(super) fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outc
         stop: AtomicBool::new(false),
     };
     let claim = Claim::on(&places.output)?;
-    let fates = work.all()?;
+    let fates = work.all();
     drop(claim);
     summary::finish(places, &found, fates)
 }
@@ -111,30 +113,46 @@ struct Buffers {
 }
 
 impl Work<'_> {
-    fn all(&self) -> anyhow::Result<Fates> {
+    fn all(&self) -> Fates {
         let progress = Progress::new("files", self.found.len() as u64);
-        let begin = || (Fates::default(), Buffers::default());
-        let one_more = |(mut fates, mut buffers): (Fates, Buffers), (place, file): (usize, &PathBuf)| {
-            self.one(place, file, &mut fates, &mut buffers);
-            progress.advance();
-            (fates, buffers)
-        };
-        // More threads than files would wait for nothing, and more than that for each other.
-        let jobs = self.places.jobs.map_or(0, |jobs| jobs.get().min(self.found.len()).min(MOST_JOBS));
-        let fates = if jobs == 1 {
-            self.found.iter().enumerate().fold(begin(), one_more).0
-        } else {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(jobs)
-                .build()
-                .context("cannot start the threads --jobs asks for; give a smaller number")?;
-            pool.install(|| {
-                let parts = self.found.par_iter().enumerate().fold(begin, one_more);
-                parts.map(|(fates, _)| fates).reduce(Fates::default, Fates::join)
-            })
-        };
+        let taken = AtomicUsize::new(0);
+        let work = || self.some(&taken, &progress);
+        let fates = thread::scope(|scope| {
+            // Where the system gives no more threads, those there are do it.
+            let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..self.jobs()).map_while(start).collect();
+            let mine = work();
+            let theirs =
+                others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            theirs.fold(mine, Fates::join)
+        });
         progress.finish();
-        Ok(fates)
+        fates
+    }
+
+    /// How many threads work, this one among them. More than files would wait for
+    /// nothing, and more than [`MOST_JOBS`] for each other.
+    fn jobs(&self) -> usize {
+        let jobs = self.places.jobs.or_else(|| thread::available_parallelism().ok());
+        jobs.map_or(1, NonZeroUsize::get).min(self.found.len()).min(MOST_JOBS)
+    }
+
+    /// Files that no other thread has taken, until there are none.
+    fn some(&self, taken: &AtomicUsize, progress: &Progress) -> Fates {
+        let (mut fates, mut buffers) = (Fates::default(), Buffers::default());
+        let (all, shares) = (self.found.len(), 16 * self.jobs());
+        // Neighbours, since threads that name files in one folder wait for each other;
+        // ever fewer, so that all end at one time (guided self-scheduling,
+        // Polychronopoulos and Kuck 1987).
+        let more = |from: usize| (from < all).then(|| from + (all - from).div_ceil(shares));
+        while let Ok(from) = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            let to = more(from).unwrap_or(all);
+            for (place, file) in self.found.iter().enumerate().take(to).skip(from) {
+                self.one(place, file, &mut fates, &mut buffers);
+                progress.advance();
+            }
+        }
+        fates
     }
 
     fn one(&self, place: usize, file: &Path, fates: &mut Fates, buffers: &mut Buffers) {
