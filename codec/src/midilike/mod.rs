@@ -209,7 +209,8 @@ impl Encoding for MidiLike {
     }
 
     /// The ids of the MIDI file that [`midi::write`](crate::midi::write()) makes of the
-    /// score, but that overlapping notes are kept.
+    /// score. Only notes that overlap another of their pitch, which have tracks of their
+    /// own there, stand later in that file's chords.
     fn encode(&self, score: &Score) -> Result<Vec<u32>, EncodingError> {
         encode::score(&self.vocab, score)
     }
