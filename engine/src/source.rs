@@ -44,7 +44,7 @@ impl Spelling {
     /// A sentence for the user where this build does not know it.
     pub fn resolve(&self) -> Result<Box<dyn Encoding>, String> {
         match (self.encoding.as_str(), self.version) {
-            ("beat", beat::VERSION) => Ok(Box::new(Beat)),
+            ("beat", 1..=beat::VERSION) => Ok(Box::new(Beat)),
             ("text", 1) => Ok(Box::new(Text)),
             ("anticipation", 1) => Ok(Box::new(Anticipation)),
             ("midilike", 1) => Ok(Box::new(MidiLike::default())),

@@ -2,7 +2,7 @@
 
 use super::grammar::{Grammar, Sound, Step};
 use super::meter::Signature;
-use super::vocab::{DRUM, PITCH};
+use super::vocab::{DRUM, PITCH, TEMPO_FAR};
 use super::writer::Writer;
 
 /// Cuts a piece at its bar lines into pieces of at most `max` ids, each as long as
@@ -137,7 +137,7 @@ impl Cutter {
         if let Some(writer) = self.writer.take() {
             let mut ids = writer.ids;
             ids.truncate(self.fits);
-            if ids.iter().any(|&id| id >= PITCH) {
+            if ids.iter().any(|id| (PITCH..TEMPO_FAR).contains(id)) {
                 self.chunks.push(ids);
             }
         }
@@ -164,7 +164,7 @@ pub fn transpose(ids: &[u32], semitones: i8) -> Option<Vec<u32>> {
 #[must_use]
 pub fn scale_velocity(ids: &[u32], steps: i8) -> Vec<u32> {
     let mut grammar = Grammar::new();
-    let mut writer = Writer::new(grammar.signature(), 120, ids.len() + 16);
+    let mut writer = Writer::new(grammar.signature(), grammar.tempo.max(1), ids.len() + 16);
     for &id in ids {
         let Some(step) = grammar.push(id) else { break };
         let step = match step {

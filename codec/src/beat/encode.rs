@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::grammar::{BARS, KIT, SILENCE, Sound};
 use super::grid::Grid;
 use super::meter::{Bar, Bars, Signature};
-use super::vocab::{DURATIONS, beats_per_minute, byte, nearest_duration};
+use super::vocab::{self, DURATIONS, PARTS, byte, nearest_duration};
 use super::writer::Writer;
 use crate::encoding::EncodingError;
 use crate::midi::{self, MidiError};
@@ -17,8 +17,8 @@ const LEADING_SILENCE: u32 = 4;
 /// The longest duration, in steps.
 const LONGEST: u64 = DURATIONS[DURATIONS.len() - 1] as u64;
 
-/// The tempo where a score does not say, in beats a minute.
-const TEMPO: u32 = 120;
+/// The tempo where a score does not say, in parts.
+const TEMPO: u32 = 120 * PARTS;
 
 /// What of a score's notes the ids do not keep, besides the rounding to the next
 /// step.
@@ -328,7 +328,7 @@ impl<'a> Encoder<'a> {
         let same = self.tempos.iter().take_while(|t| self.grid.step(t.tick) == step).count();
         let (taken, rest) = self.tempos.split_at(same);
         self.tempos = rest;
-        taken.last().map(|t| (step, beats_per_minute(t.micros_per_beat)))
+        taken.last().map(|t| (step, vocab::tempo(t.micros_per_beat)))
     }
 
     /// Writes the notes before a step.

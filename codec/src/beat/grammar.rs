@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::frame::Frame;
 use super::meter::Signature;
 use super::vocab::{
-    BAR, DENOMINATOR, DRUM, DRUMS, DURATION, DURATION_IDS, END, FAR, INSTRUMENTS, LEVEL, NUMERATOR, PITCH,
-    POSITION, POSITIONS, PROGRAM, START, TEMPO_HIGH, TEMPO_LOW, VELOCITY, byte, one,
+    BAR, DENOMINATOR, DRUM, DRUMS, DURATION, DURATION_IDS, END, FAR, FAR_PARTS, FARTHEST, INSTRUMENTS, LEVEL,
+    NUMERATOR, PARTS, PITCH, POSITION, POSITIONS, PROGRAM, SLOWEST, START, TEMPO_FAR, TEMPO_HIGH, TEMPO_LOW,
+    TEMPO_PART, UNUSED, VELOCITY, byte, one,
 };
 use crate::encoding::IdSet;
 use crate::limits::ledger::runs;
@@ -38,7 +39,7 @@ pub(super) enum Step {
     Bar,
     Meter(Signature),
     Position,
-    /// In beats a minute.
+    /// In parts, sixteenths of a beat a minute.
     Tempo(u32),
     Note(Sound),
     /// A note of the phrase that sounds along with the answer.
@@ -56,6 +57,7 @@ pub(super) enum Place {
     Meter,
     Far,
     Position,
+    TempoExtra,
     TempoHigh,
     /// A tempo or a note is complete: anything may begin.
     Open,
@@ -73,8 +75,10 @@ pub(super) struct Grammar {
     pub(super) start: u32,
     /// `None` until the first meter is complete.
     pub(super) meter: Option<Signature>,
-    /// In beats a minute; 0 until the first tempo is complete.
+    /// In parts; 0 until the first tempo is complete.
     pub(super) tempo: u32,
+    /// What stands before the halves of a tempo that is not complete, in parts.
+    pub(super) tempo_extra: u32,
     /// The first half of a meter or a tempo.
     pub(super) half: u32,
     pub(super) bars: u32,
@@ -110,6 +114,7 @@ impl Grammar {
             start: 0,
             meter: None,
             tempo: 0,
+            tempo_extra: 0,
             half: 0,
             bars: 0,
             silent: 0,
@@ -176,12 +181,23 @@ impl Grammar {
                 add(self.far());
                 self.each_position(&mut add);
             }
-            Place::Position if self.tempo == 0 => add(TEMPO_HIGH..TEMPO_LOW),
             Place::Position => {
-                if self.frame.is_none() {
+                let timed = self.frame.is_none();
+                if timed {
                     add(TEMPO_HIGH..TEMPO_LOW);
                 }
-                self.each_sound(&mut add);
+                if self.tempo > 0 {
+                    self.each_sound(&mut add);
+                }
+                if timed {
+                    add(TEMPO_FAR..UNUSED);
+                }
+            }
+            Place::TempoExtra => {
+                add(TEMPO_HIGH..TEMPO_LOW);
+                if (FAR_PARTS..FARTHEST).contains(&self.tempo_extra) {
+                    add(one(TEMPO_FAR));
+                }
             }
             Place::TempoHigh => self.each_tempo_low(&mut add),
             Place::Open => {
@@ -275,10 +291,10 @@ impl Grammar {
     }
 
     fn each_tempo_low(&self, add: &mut impl FnMut(Range<u32>)) {
-        // 0 beats a minute are none.
-        let lowest = if self.half == 0 { TEMPO_LOW + 1 } else { TEMPO_LOW };
-        let same = (self.tempo > 0 && self.tempo / 16 == self.half).then_some(TEMPO_LOW + self.tempo % 16);
-        each_but(lowest..POSITION, same, add);
+        let least = self.tempo_extra + self.half * 16 * PARTS;
+        let lowest = TEMPO_LOW + SLOWEST.saturating_sub(least).div_ceil(PARTS);
+        let same = self.tempo.checked_sub(least).filter(|more| more.is_multiple_of(PARTS));
+        each_but(lowest..POSITION, same.map(|more| TEMPO_LOW + more / PARTS), add);
     }
 
     /// The ids a note may begin with at this position.
@@ -389,6 +405,7 @@ impl Grammar {
             Place::Meter => "a position or the next bar follows a meter",
             Place::Far => "a position within the bar follows FAR",
             Place::Position => "a new tempo or a note follows a position",
+            Place::TempoExtra => "a tempo's first half follows what is added to it",
             Place::TempoHigh => "a tempo's second half that makes a new tempo follows its first",
             Place::Open => "a later note, position or bar follows a note or a tempo",
             Place::Instrument => "a note follows an instrument",
@@ -431,8 +448,17 @@ impl Grammar {
                 (Place::TempoHigh, Step::Pending)
             }
             TEMPO_LOW..POSITION => {
-                self.tempo = self.half * 16 + id - TEMPO_LOW;
+                self.tempo = self.tempo_extra + (self.half * 16 + id - TEMPO_LOW) * PARTS;
+                self.tempo_extra = 0;
                 (Place::Open, Step::Tempo(self.tempo))
+            }
+            TEMPO_FAR => {
+                self.tempo_extra += FAR_PARTS;
+                (Place::TempoExtra, Step::Pending)
+            }
+            TEMPO_PART..UNUSED => {
+                self.tempo_extra = id - TEMPO_PART + 1;
+                (Place::TempoExtra, Step::Pending)
             }
             POSITION..PROGRAM => {
                 self.begin_position(self.far + id - POSITION);

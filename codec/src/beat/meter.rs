@@ -85,21 +85,26 @@ impl<'a> Bars<'a> {
     }
 
     /// The next bar. A change in its middle ends it there if what is left of it
-    /// can be spelled; otherwise the change waits for the next bar line.
+    /// can be spelled; otherwise the change goes to the nearer bar line.
     pub(super) fn advance(&mut self) -> Bar {
+        let mut bar = Bar { start: self.next, signature: self.signature };
         while let Some((meter, rest)) = self.meters.split_first() {
-            if self.grid.step(meter.tick) > self.next {
+            let change = self.grid.step(meter.tick);
+            if change >= bar.end() {
+                break;
+            }
+            let into = u32::try_from(change.saturating_sub(bar.start)).unwrap_or(u32::MAX);
+            if let Some(cut) = self.signature.cut(into) {
+                bar.signature = cut;
+                break;
+            }
+            if into > self.signature.steps() / 2 {
                 break;
             }
             self.signature =
                 Signature::approximate(meter.numerator, meter.denominator).unwrap_or(self.signature);
+            bar.signature = self.signature;
             self.meters = rest;
-        }
-        let mut bar = Bar { start: self.next, signature: self.signature };
-        let change = self.meters.first().map(|m| self.grid.step(m.tick));
-        if let Some(change) = change.filter(|&change| change < bar.end()) {
-            let length = u32::try_from(change - bar.start).unwrap_or(u32::MAX);
-            bar.signature = self.signature.cut(length).unwrap_or(self.signature);
         }
         self.next = bar.end();
         bar
@@ -134,16 +139,22 @@ mod tests {
             Meter { tick: 0, numerator: 4, denominator: 4 },
             Meter { tick: 96 + 48, numerator: 3, denominator: 4 },
             Meter { tick: 96 + 48 + 72 + 30, numerator: 3, denominator: 4 },
-            // 20 steps into a bar: no meter is that long.
+            // 20 and 40 steps into a bar: no meter is that long.
             Meter { tick: 96 + 48 + 72 + 30 + 20, numerator: 2, denominator: 4 },
+            Meter { tick: 96 + 48 + 72 + 30 + 48 + 40, numerator: 4, denominator: 4 },
+            // A change upon a change, a step late.
+            Meter { tick: 96 + 48 + 72 + 30 + 96 + 1, numerator: 1, denominator: 4 },
         ];
         let mut bars = Bars::new(Grid::new(24), &meters);
-        let spelled: Vec<_> = (0..6)
+        let spelled: Vec<_> = (0..7)
             .map(|_| {
                 let bar = bars.advance();
                 (bar.start, bar.signature.numerator, bar.signature.denominator())
             })
             .collect();
-        assert_eq!(spelled, [(0, 4, 4), (96, 2, 4), (144, 3, 4), (216, 5, 16), (246, 3, 4), (318, 2, 4)]);
+        assert_eq!(
+            spelled,
+            [(0, 4, 4), (96, 2, 4), (144, 3, 4), (216, 5, 16), (246, 2, 4), (294, 2, 4), (342, 1, 4)]
+        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Vocabulary
 //!
-//! Version 1, 896 ids. The constants are in [`vocab`].
+//! Version 2, 896 ids. The constants are in [`vocab`].
 //!
 //! | ids | name | meaning |
 //! |---|---|---|
@@ -20,8 +20,8 @@
 //! | 42..=49 | HIGHEST | highest pitch, 8 levels (reserved) |
 //! | 50..=113 | NUMERATOR | of the meter, 1..=64 |
 //! | 114..=119 | DENOMINATOR | 1, 2, 4, 8, 16, 32 |
-//! | 120..=151 | TEMPO_HIGH | beats a minute / 16, 0..=31 |
-//! | 152..=167 | TEMPO_LOW | beats a minute % 16, 0..=15 |
+//! | 120..=151 | TEMPO_HIGH | whole beats a minute / 16, 0..=31 |
+//! | 152..=167 | TEMPO_LOW | whole beats a minute % 16, 0..=15 |
 //! | 168..=359 | POSITION | steps since the bar line, 0..=191 |
 //! | 360..=487 | PROGRAM | General MIDI program 0..=127 |
 //! | 488 | DRUMS | the drum kit |
@@ -29,16 +29,19 @@
 //! | 521..=648 | PITCH | 0..=127 |
 //! | 649..=776 | DRUM | a pitch of the drum kit, 0..=127 |
 //! | 777..=860 | DURATION | [`DURATIONS`](vocab::DURATIONS): 1..=48, to 96 by 4, to 192 by 12, to 384 by 24, to 768 by 48 |
-//! | 861..=895 | | unused |
+//! | 861 | TEMPO_FAR | adds 512 beats a minute to the tempo that follows; up to nine |
+//! | 862..=876 | TEMPO_PART | adds 1..=15 sixteenths of a beat a minute to it |
+//! | 877..=895 | | unused |
 //!
 //! # Order
 //!
 //! A quarter note has 24 steps. A piece is START, its bars, END. A bar is BAR, the
 //! meter (NUMERATOR DENOMINATOR) if it is a new one, and positions in ascending
 //! order. A position is POSITION, after one FAR for each whole 192 steps, then the
-//! tempo (TEMPO_HIGH TEMPO_LOW) if it is a new one, then notes. The first bar
-//! always says its meter, and the tempo at its POSITION 0; any other position
-//! has a tempo or a note.
+//! tempo (TEMPO_HIGH TEMPO_LOW) if it is a new one, then notes. Before TEMPO_HIGH
+//! stands TEMPO_PART where the tempo is no whole number, or, from 512 beats a minute
+//! on, where all are whole, a TEMPO_FAR for each 512. The first bar always says its
+//! meter, and the tempo at its POSITION 0; any other position has a tempo or a note.
 //!
 //! A note is PITCH DURATION. Before it stands the instrument (PROGRAM or DRUMS) if
 //! it is not the one that played last (at first the piano), and then VELOCITY
@@ -83,13 +86,15 @@
 //! - Onsets go to the nearest step, the later of two equally near; durations to the
 //!   nearest that has an id, 1 step at least and 768 at most. Of one instrument's
 //!   notes of one pitch at one step the longest and loudest stands for all.
-//! - Tempos are whole beats a minute, 1..=511; of several at one step the last.
+//! - Tempos go to the nearest sixteenth of a beat a minute, from 512 on to the nearest
+//!   whole. They begin at 3 9/16, the slowest of a MIDI file, and end at 5,119. Of
+//!   several at one step the last counts.
 //! - A meter the vocabulary lacks becomes the nearest it has: thirty-seconds in
 //!   place of smaller parts, and numerators above 64 halved along with their
 //!   denominators until they fit, rounding up.
 //! - A change of meter within a bar ends the bar there. What there is of it is
 //!   written as a bar with a meter of its own, of the same denominator or the next
-//!   finer that measures it. Where none does, the change moves to the next bar line.
+//!   finer that measures it. Where none does, the change moves to the nearer bar line.
 //! - Nothing is said of what follows the last note, tempo and meter.
 
 mod answer;
@@ -167,9 +172,9 @@ impl Encoding for Beat {
                     numerator: meter.numerator,
                     denominator: meter.denominator(),
                 }),
-                Step::Tempo(bpm) => {
-                    score.tempos.push(Tempo { tick: position, micros_per_beat: vocab::micros_per_beat(bpm) })
-                }
+                Step::Tempo(tempo) => score
+                    .tempos
+                    .push(Tempo { tick: position, micros_per_beat: vocab::micros_per_beat(tempo) }),
                 Step::Note(sound) => {
                     let instrument = sound.player();
                     if instrument.is_drums() {

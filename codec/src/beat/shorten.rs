@@ -59,7 +59,7 @@ fn cuts(history: &[u32]) -> Vec<Cut> {
             cuts.pop();
         }
         // A header has meter and tempo already; what is half said must come later.
-        Place::Numerator | Place::TempoHigh if grammar.position == 0 => {
+        Place::Numerator | Place::TempoExtra | Place::TempoHigh if grammar.position == 0 => {
             while cuts.pop().is_some_and(|c| !c.bar) {}
         }
         _ => {}
@@ -144,8 +144,13 @@ fn end(writer: &mut Writer, grammar: &Grammar) -> u8 {
         Place::Numerator => writer.ids.push(NUMERATOR + grammar.half - 1),
         Place::Far => (0..grammar.far / POSITIONS).for_each(|_| writer.ids.push(FAR)),
         Place::Position => writer.go(grammar.position),
+        Place::TempoExtra => {
+            writer.go(grammar.position);
+            writer.push_tempo_extra(grammar.tempo_extra);
+        }
         Place::TempoHigh => {
             writer.go(grammar.position);
+            writer.push_tempo_extra(grammar.tempo_extra);
             writer.ids.push(TEMPO_HIGH + grammar.half);
         }
         Place::Instrument => {

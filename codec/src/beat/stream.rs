@@ -63,7 +63,9 @@ impl Stream for BeatStream {
             Step::Meter(meter) => {
                 Some(Event::Meter { at: bar, numerator: meter.numerator, denominator: meter.denominator() })
             }
-            Step::Tempo(bpm) => Some(Event::Tempo { at: position, micros_per_beat: micros_per_beat(bpm) }),
+            Step::Tempo(tempo) => {
+                Some(Event::Tempo { at: position, micros_per_beat: micros_per_beat(tempo) })
+            }
             Step::Note(sound) => Some(Event::Note(TimedNote {
                 start: position,
                 duration: beats(sound.steps()),

@@ -4,8 +4,10 @@
 use std::ops::Range;
 
 /// Counts changes of the vocabulary or of the order ids come in; model folders
-/// name the version they were trained on.
-pub const VERSION: u32 = 1;
+/// name the version they were trained on. Version 2 added [`TEMPO_FAR`] and
+/// [`TEMPO_PART`]; what version 1 spelled means the same in it, but that tempos slower
+/// than a MIDI file can say are none.
+pub const VERSION: u32 = 2;
 
 /// How many ids there are, the unused ones at the end included.
 pub const VOCAB_SIZE: u32 = 896;
@@ -59,8 +61,12 @@ pub const PITCH: u32 = 521;
 pub const DRUM: u32 = 649;
 /// Duration of 1 step, the first of [`DURATIONS`].
 pub const DURATION: u32 = 777;
+/// Adds 512 beats a minute to the tempo that follows.
+pub const TEMPO_FAR: u32 = 861;
+/// Adds a sixteenth of a beat a minute to the tempo that follows; 15 of them.
+pub const TEMPO_PART: u32 = 862;
 /// The first id that stands for nothing.
-pub const UNUSED: u32 = 861;
+pub const UNUSED: u32 = 877;
 
 /// Positions that have an id of their own.
 pub(super) const POSITIONS: u32 = 192;
@@ -68,12 +74,24 @@ pub(super) const POSITIONS: u32 = 192;
 pub(super) const INSTRUMENTS: u32 = 129;
 /// Velocity level of every instrument that has not sounded.
 pub(super) const LEVEL: u8 = 16;
-/// Fastest tempo that can be spelled, in beats a minute.
-pub(super) const FASTEST: u32 = 511;
+/// What a tempo is counted in, in a beat a minute: tempos up to 512 beats a minute
+/// are said to the nearest.
+pub(super) const PARTS: u32 = 16;
+/// What [`TEMPO_FAR`] adds, in parts.
+pub(super) const FAR_PARTS: u32 = 512 * PARTS;
+/// Most [`TEMPO_FAR`]s of a tempo. Above 5,119 beats a minute a MIDI file's whole
+/// microseconds no longer tell one whole beat a minute from the next.
+const FARS: u32 = 9;
+/// The largest sum of [`TEMPO_FAR`]s, in parts.
+pub(super) const FARTHEST: u32 = FARS * FAR_PARTS;
+/// Slowest tempo, in parts: a beat of a MIDI file takes 16,777,215 microseconds at most.
+pub(super) const SLOWEST: u32 = 57;
+/// Fastest tempo that can be spelled, in parts.
+const FASTEST: u32 = FARTHEST + FAR_PARTS - PARTS;
 /// Length of a drum note in steps.
 pub(super) const DRUM_STEPS: u32 = 6;
 /// The duration ids.
-pub(super) const DURATION_IDS: Range<u32> = DURATION..UNUSED;
+pub(super) const DURATION_IDS: Range<u32> = DURATION..TEMPO_FAR;
 
 /// Durations in steps, in the order of their ids.
 pub const DURATIONS: [u16; 84] = durations();
@@ -125,15 +143,22 @@ pub(super) fn nearest_duration(steps: u64) -> u8 {
     NEAREST[steps]
 }
 
-/// Integer beats a minute, as far as they can be spelled.
-pub(super) fn beats_per_minute(micros_per_beat: u32) -> u32 {
-    let micros = micros_per_beat.max(1);
-    60_000_000_u32.saturating_add(micros / 2).checked_div(micros).unwrap_or(FASTEST).clamp(1, FASTEST)
+/// Microseconds that a beat at one part of a beat a minute takes.
+const MICROS: u32 = 60_000_000 * PARTS;
+
+/// The nearest tempo that can be spelled, in parts: whole beats a minute from 512 on.
+pub(super) fn tempo(micros_per_beat: u32) -> u32 {
+    let nearest = |unit: u32| {
+        let (micros, one) = (u64::from(micros_per_beat.max(1)), u64::from(MICROS / unit));
+        u32::try_from((one + micros / 2) / micros).unwrap_or(u32::MAX).saturating_mul(unit)
+    };
+    let parts = nearest(1);
+    if parts < FAR_PARTS { parts.max(SLOWEST) } else { nearest(PARTS).min(FASTEST) }
 }
 
-/// Microseconds a beat, rounded. `bpm` is not 0.
-pub(super) const fn micros_per_beat(bpm: u32) -> u32 {
-    (60_000_000 + bpm / 2) / bpm
+/// Microseconds a beat, rounded, of a tempo in parts that is not 0.
+pub(super) const fn micros_per_beat(tempo: u32) -> u32 {
+    (MICROS + tempo / 2) / tempo
 }
 
 /// The set of one id.
@@ -170,7 +195,9 @@ mod tests {
             (VELOCITY, 32, PITCH),
             (PITCH, 128, DRUM),
             (DRUM, 128, DURATION),
-            (DURATION, 84, UNUSED),
+            (DURATION, 84, TEMPO_FAR),
+            (TEMPO_FAR, 1, TEMPO_PART),
+            (TEMPO_PART, PARTS - 1, UNUSED),
         ];
         for (block, size, next) in sizes {
             assert_eq!(block + size, next);
@@ -195,11 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn integer_tempos_survive() {
-        for bpm in 1..=FASTEST {
-            assert_eq!(beats_per_minute(micros_per_beat(bpm)), bpm);
+    fn tempos_survive() {
+        let whole = (FAR_PARTS..=FASTEST).step_by(16);
+        for parts in (SLOWEST..FAR_PARTS).chain(whole) {
+            assert_eq!(tempo(micros_per_beat(parts).min(0xff_ffff)), parts);
         }
-        assert_eq!(beats_per_minute(0), FASTEST);
-        assert_eq!(beats_per_minute(u32::MAX), 1);
+        assert_eq!(tempo(0), FASTEST);
+        assert_eq!(tempo(u32::MAX), SLOWEST);
     }
 }

@@ -3,8 +3,8 @@
 use super::grammar::{KIT, Sound, Step};
 use super::meter::Signature;
 use super::vocab::{
-    BAR, DENOMINATOR, DRUM, DURATION, END, FAR, INSTRUMENTS, LEVEL, NUMERATOR, PITCH, POSITION, POSITIONS,
-    PROGRAM, START, TEMPO_HIGH, TEMPO_LOW, VELOCITY,
+    BAR, DENOMINATOR, DRUM, DURATION, END, FAR, FAR_PARTS, INSTRUMENTS, LEVEL, NUMERATOR, PARTS, PITCH,
+    POSITION, POSITIONS, PROGRAM, START, TEMPO_FAR, TEMPO_HIGH, TEMPO_LOW, TEMPO_PART, VELOCITY,
 };
 
 /// Writes ids. Bars, positions and, at each position, tempo before notes come in
@@ -15,6 +15,9 @@ pub(super) struct Writer {
     tempo: u32,
     /// Whether the first bar still waits for what its header says.
     heading: bool,
+    /// Length of the header: START, BAR, meter, POSITION 0 and tempo. 0 before it is
+    /// written.
+    header: usize,
     /// The last position written in this bar.
     position: Option<u32>,
     pub(super) instrument: u8,
@@ -39,6 +42,7 @@ impl Writer {
             meter,
             tempo,
             heading: false,
+            header: 0,
             position: None,
             instrument: 0,
             levels: [LEVEL; INSTRUMENTS as usize],
@@ -66,7 +70,7 @@ impl Writer {
         self.meter = meter;
     }
 
-    /// The tempo from a position on, in beats a minute.
+    /// The tempo from a position on, in parts.
     pub(super) fn tempo(&mut self, position: u32, tempo: u32) {
         if self.heading && position == 0 {
             self.tempo = tempo;
@@ -107,6 +111,7 @@ impl Writer {
             self.push_meter(self.meter);
             self.go(0);
             self.push_tempo();
+            self.header = self.ids.len();
         }
         if self.group.is_empty() {
             return;
@@ -201,7 +206,7 @@ impl Writer {
 
     /// Whether the position is that of the first bar's header.
     pub(super) fn at_header(&self) -> bool {
-        self.position == Some(0) && self.ids.len() == HEADER
+        self.position == Some(0) && self.ids.len() == self.header
     }
 
     /// Ends the piece.
@@ -216,8 +221,18 @@ impl Writer {
     }
 
     fn push_tempo(&mut self) {
-        self.ids.push(TEMPO_HIGH + self.tempo / 16);
-        self.ids.push(TEMPO_LOW + self.tempo % 16);
+        self.push_tempo_extra(self.tempo / FAR_PARTS * FAR_PARTS + self.tempo % PARTS);
+        let whole = self.tempo % FAR_PARTS / PARTS;
+        self.ids.push(TEMPO_HIGH + whole / 16);
+        self.ids.push(TEMPO_LOW + whole % 16);
+    }
+
+    /// What stands before a tempo's halves and adds this many parts to it.
+    pub(super) fn push_tempo_extra(&mut self, parts: u32) {
+        self.ids.extend((0..parts / FAR_PARTS).map(|_| TEMPO_FAR));
+        if let Some(part) = (parts % FAR_PARTS).checked_sub(1) {
+            self.ids.push(TEMPO_PART + part);
+        }
     }
 }
 
@@ -240,6 +255,3 @@ fn longer_and_louder(a: u64, b: u64) -> u64 {
     let (length, level) = ((a & 0xff00).max(b & 0xff00), (a & 0xff).max(b & 0xff));
     a >> HOW << HOW | length | level
 }
-
-/// Length of START, BAR, meter, POSITION 0 and tempo.
-pub(super) const HEADER: usize = 7;

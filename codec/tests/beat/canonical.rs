@@ -1,7 +1,8 @@
 //! Every piece the grammar lets through is the one spelling of what it means.
 
+use continuo_codec::beat::encode_midi;
 use continuo_codec::beat::vocab::{BAR, END, START};
-use continuo_codec::{Beat, Encoding, EncodingError, Event, IdSet, Stream};
+use continuo_codec::{Beat, Encoding, EncodingError, Event, IdSet, Stream, midi};
 
 use crate::random::{Random, draw};
 
@@ -33,6 +34,9 @@ fn what_the_grammar_allows_is_spelled_the_same_again() {
         let again = Beat.encode(&score).unwrap();
         let same = ids.iter().zip(&again).take_while(|(a, b)| a == b).count();
         assert_eq!(again, ids, "seed {seed}, from id {same} on");
+        // By way of a file too, whose notes have to keep apart.
+        let spelled = encode_midi(&midi::write(&score)).unwrap();
+        assert_eq!(spelled.ids, ids, "seed {seed}");
     }
 }
 

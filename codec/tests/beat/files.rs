@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use continuo_codec::beat::encode_counted;
-use continuo_codec::{Beat, Encoding, Score, midi};
+use continuo_codec::beat::{encode_counted, encode_midi};
+use continuo_codec::{Beat, Encoding, Score, Tempo, midi};
 
 /// All MIDI files below a folder.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -62,6 +62,22 @@ fn step(beats: f64) -> u32 {
     format!("{}", (beats * 24.0 + 0.5 + 1e-9).floor()).parse().unwrap()
 }
 
+/// Each change of tempo is where it was, to the nearest step, and as fast: to half a
+/// sixteenth of a beat a minute, above 512 to half a beat.
+fn check_tempos(score: &Score, back: &Score, name: &str) {
+    let bpm = |tempo: &Tempo| 60e6 / f64::from(tempo.micros_per_beat);
+    for (i, tempo) in score.tempos.iter().enumerate() {
+        let at = step(score.beats(tempo.tick));
+        if score.tempos.get(i + 1).is_some_and(|next| step(score.beats(next.tick)) == at) {
+            continue;
+        }
+        let kept = back.tempos.iter().rfind(|tempo| tempo.tick <= at).unwrap();
+        let (was, is) = (bpm(tempo).min(5119.0), bpm(kept));
+        let rounding = if was < 511.9 { 0.0313 + was * was / 1.2e8 } else { 0.5 + was * was / 1.2e8 };
+        assert!((was - is).abs() <= rounding, "{name}: {was} beats a minute at step {at} as {is}");
+    }
+}
+
 fn check(path: &Path, figures: &mut Figures) {
     let name = path.display();
     let Ok(score) = midi::read(&std::fs::read(path).unwrap()) else {
@@ -73,6 +89,8 @@ fn check(path: &Path, figures: &mut Figures) {
     assert_eq!(counted, ids, "{name}");
     let back = Beat.decode(&ids).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(Beat.encode(&back).unwrap(), ids, "{name}");
+    assert_eq!(encode_midi(&midi::write(&back)).unwrap().ids, ids, "{name}: by way of a file");
+    check_tempos(&score, &back, &name.to_string());
     let decoded: HashSet<_> = back.notes.iter().map(|n| (n.start, n.instrument, n.pitch)).collect();
     assert_eq!(decoded.len(), back.notes.len(), "{name}: doubled notes");
     let mut kept = HashSet::new();

@@ -88,7 +88,7 @@ fn a_drum_ends_where_it_is_struck_again() {
 }
 
 #[test]
-fn tempos_are_whole_and_the_last_of_a_step_counts() {
+fn tempos_go_to_a_sixteenth_and_the_last_of_a_step_counts() {
     let mut score = Score::new(480);
     let at = |tick, micros_per_beat| Tempo { tick, micros_per_beat };
     score.tempos = vec![
@@ -98,10 +98,21 @@ fn tempos_are_whole_and_the_last_of_a_step_counts() {
         at(960, 600_000),
         at(1440, 1),
         at(1920, u32::MAX),
+        at(2400, 12_500),
+        at(2880, 117_000),
     ];
     let tempos: Vec<_> = back(&score).tempos.iter().map(|t| (t.tick, t.micros_per_beat)).collect();
-    // 666,000 microseconds are 90 beats a minute, as 666,667 are.
-    assert_eq!(tempos, [(0, 666_667), (48, 600_000), (72, 117_417), (96, 60_000_000)]);
+    // 666,000 microseconds are nearest to 90 1/16 beats a minute, 117,000 to 513 whole ones.
+    let expected = [
+        (0, 666_667),
+        (24, 666_204),
+        (48, 600_000),
+        (72, 11_721),
+        (96, 16_842_105),
+        (120, 12_500),
+        (144, 116_959),
+    ];
+    assert_eq!(tempos, expected);
 }
 
 #[test]

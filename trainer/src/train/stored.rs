@@ -117,9 +117,10 @@ fn encoding_of(folder: &Path) -> anyhow::Result<EncodingName> {
         .with_context(|| format!("{} is damaged", file.display()))?;
     let name = EncodingName::named(&spelling.encoding)
         .with_context(|| format!("{} does not name a known encoding", file.display()))?;
-    if name.version() != spelling.version {
+    // What an older version spelled, a newer one reads alike.
+    if spelling.version > name.version() {
         bail!(
-            "{} is in version {} of the encoding {}, but this program has version {}; build it again",
+            "{} is in version {} of the encoding {}, but this program has version {}; update Continuo",
             folder.display(),
             spelling.version,
             name.as_str(),
