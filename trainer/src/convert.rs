@@ -39,7 +39,8 @@ pub struct Places {
     /// The spelling
     #[arg(long, value_enum, default_value_t = EncodingName::Text)]
     pub encoding: EncodingName,
-    /// Convert again what the folder OUT has already (a file OUT is always replaced)
+    /// Convert again what the folder OUT has already (a file OUT is always replaced, unless its name says that it
+    /// is of the kind that is read)
     #[arg(long)]
     pub force: bool,
     /// Files converted at a time, 256 at most [default: one a processor core]
@@ -182,6 +183,17 @@ fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
     }
     if files::same(input, &places.output) {
         bail!("OUT is the file to read, {}; name another, or it would be overwritten", input.display());
+    }
+    // Two names given by a pattern like *.mid are not one file and its result.
+    let alike =
+        direction.from.accept(&places.output) || direction.plain.is_some() && files::is_midi(&places.output);
+    if alike && places.output.exists() && !places.force {
+        bail!(
+            "OUT, {}, is there already and looks like what is read, not like a result (NAME{}); name another, or \
+             say --force to replace it",
+            places.output.display(),
+            direction.to
+        );
     }
     one_file(places, direction)
 }

@@ -56,10 +56,9 @@ fn walk_into(
     names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     for (name, kind) in names {
         let path = below.join(&name);
-        // Follows links; one that leads nowhere is passed over.
+        // Follows links; one that leads nowhere is a file that cannot be read.
         let kind = if kind.is_symlink() {
-            let Ok(meta) = fs::metadata(root.join(&path)) else { continue };
-            meta.file_type()
+            fs::metadata(root.join(&path)).map_or(kind, |meta| meta.file_type())
         } else {
             kind
         };

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use continuo_codec::beat::{self, Losses, SpellError};
 use continuo_codec::text::{self, TextInstrument};
-use continuo_codec::{Encoding as _, MidiLike, anticipation, midi};
+use continuo_codec::{Encoding as _, EncodingError, MidiLike, anticipation, midi};
 
 use super::refusal::Refusal;
 use crate::encodings::EncodingName;
@@ -151,9 +151,7 @@ fn decode_text_as(bytes: &[u8], to: &mut Vec<u8>, instrument: TextInstrument) ->
 }
 
 fn decode_beat(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
-    let ids = read_ids(bytes)?;
-    *to = beat::Beat.decode(&ids).map(|score| midi::write(&score)).map_err(Refusal::new)?;
-    Ok(Tally::default())
+    decode_ids(bytes, to, |ids| beat::Beat.decode(ids).map(|score| midi::write(&score)))
 }
 
 fn encode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
@@ -163,9 +161,7 @@ fn encode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal>
 }
 
 fn decode_anticipation(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
-    let ids = read_ids(bytes)?;
-    *to = anticipation::decode_midi(&ids).map_err(Refusal::new)?;
-    Ok(Tally::default())
+    decode_ids(bytes, to, anticipation::decode_midi)
 }
 
 /// The tokenizer's vocabulary is built once.
@@ -177,8 +173,27 @@ fn encode_midilike(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
 }
 
 fn decode_midilike(bytes: &[u8], to: &mut Vec<u8>) -> Result<Tally, Refusal> {
+    decode_ids(bytes, to, |ids| MIDILIKE.decode(ids).map(|score| midi::write(&score)))
+}
+
+/// Turns the ids that a file's bytes spell into a MIDI file.
+fn decode_ids(
+    bytes: &[u8],
+    to: &mut Vec<u8>,
+    decode: impl Fn(&[u32]) -> Result<Vec<u8>, EncodingError>,
+) -> Result<Tally, Refusal> {
     let ids = read_ids(bytes)?;
-    *to = MIDILIKE.decode(&ids).map(|score| midi::write(&score)).map_err(Refusal::new)?;
+    if ids.is_empty() {
+        // As after a power cut: an empty MIDI file would pass for one that is made.
+        return Err(Refusal { reason: "the file has no token id".to_owned(), offset: Some(bytes.len()) });
+    }
+    *to = decode(&ids).map_err(|error| {
+        let EncodingError::UnexpectedId { position, .. } = error else { return Refusal::new(error) };
+        Refusal {
+            reason: format!("{error}; ids of another encoding need its name, --encoding"),
+            offset: utf8(bytes).ok().and_then(|text| offset_of_word(text, position)),
+        }
+    })?;
     Ok(Tally::default())
 }
 
@@ -251,15 +266,28 @@ const SHOWN: usize = 40;
 /// Reads ids in decimal, separated by white space.
 pub(super) fn read_ids(bytes: &[u8]) -> Result<Vec<u32>, Refusal> {
     let mut ids = Vec::new();
-    for (position, word) in utf8(bytes)?.split_whitespace().enumerate() {
+    let text = utf8(bytes)?;
+    for (position, word) in text.split_whitespace().enumerate() {
         let id = word.parse().map_err(|_| {
             let begin: String = word.chars().take(SHOWN).collect();
             let more = if begin.len() < word.len() { " and so on" } else { "" };
-            Refusal::new(format_args!("word {} is {begin:?}{more}, which is not a token id", position + 1))
+            Refusal {
+                reason: format!(
+                    "word {} is {begin:?}{more}, which is not a token id: a number, with spaces around it",
+                    position + 1
+                ),
+                offset: offset_of_word(text, position),
+            }
         })?;
         ids.push(id);
     }
     Ok(ids)
+}
+
+/// Where a word begins, in bytes; words count from 0.
+fn offset_of_word(text: &str, position: usize) -> Option<usize> {
+    let word = text.split_whitespace().nth(position)?;
+    Some(word.as_ptr().addr() - text.as_ptr().addr())
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {

@@ -214,6 +214,61 @@ fn beat_ids_come_back_as_the_same_ids() {
     assert_eq!(ids("ids"), ids("again"));
 }
 
+/// `*.mid` is two names where a folder has two files: the second was replaced once.
+#[test]
+fn a_second_midi_file_is_not_taken_for_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_midi(&root.join("a.mid"), &melody(1, 8));
+    write_midi(&root.join("b.mid"), &melody(2, 8));
+    let before = fs::read(root.join("b.mid")).unwrap();
+    let said = check(root, &["encode", "a.mid", "b.mid"], 1);
+    assert!(said.contains("b.mid, is there already") && said.contains("--force"), "{said}");
+    assert_eq!(fs::read(root.join("b.mid")).unwrap(), before);
+    check(root, &["encode", "a.mid", "a.txt"], 0);
+    fs::copy(root.join("a.txt"), root.join("b.txt")).unwrap();
+    check(root, &["decode", "a.txt", "b.txt"], 1);
+    check(root, &["encode", "a.mid", "b.txt"], 0);
+    check(root, &["encode", "a.mid", "b.mid", "--force"], 0);
+    assert_eq!(fs::read(root.join("b.mid")).unwrap(), fs::read(root.join("a.txt")).unwrap());
+}
+
+#[test]
+fn ids_that_are_none_are_reported_with_their_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("in")).unwrap();
+    for (name, ids) in
+        [("a", " \n"), ("b", "1  16 53 x"), ("c", "1 16  53 2"), ("d", "1 16 53 116 168 127 160 2")]
+    {
+        fs::write(root.join("in").join(name).with_extension("ids"), ids).unwrap();
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", root.join("in/e.ids")).unwrap();
+    let said = check(root, &["decode", "in", "out", "--encoding", "beat", "--report", "r.jsonl"], 1);
+    assert!(said.contains("1 converted"), "{said}");
+    let report = fs::read_to_string(root.join("r.jsonl")).unwrap();
+    let rows: Vec<serde_json::Value> =
+        report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let offsets: Vec<_> = rows.iter().map(|row| row["offset"].as_u64()).collect();
+    assert_eq!(offsets[..3], [Some(2), Some(9), Some(9)], "{report}");
+    for (row, part) in rows.iter().zip(["no token id", "word 4 is \"x\"", "--encoding", "cannot read"]) {
+        assert!(row["reason"].as_str().unwrap().contains(part), "{row}");
+    }
+    assert_eq!(rows.len(), if cfg!(unix) { 4 } else { 3 });
+}
+
+/// 352 of 3,389 files did not: `decode` cut notes that overlap one of their pitch.
+#[test]
+fn notes_that_overlap_come_back_by_way_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("a.ids"), "1 16 53 116 168 127 160 509 581 836 192 581 788 2").unwrap();
+    check(root, &["decode", "a.ids", "a.mid", "--encoding", "beat"], 0);
+    check(root, &["encode", "a.mid", "b.ids", "--encoding", "beat"], 0);
+    assert_eq!(fs::read(root.join("b.ids")).unwrap(), fs::read(root.join("a.ids")).unwrap());
+}
+
 #[test]
 fn ids_of_every_encoding_come_back_as_the_same_music() {
     let folder = tempfile::tempdir().unwrap();
