@@ -2,7 +2,7 @@
 
 use super::grammar::{Grammar, Sound, Step};
 use super::meter::Signature;
-use super::vocab::{DRUM, PITCH, TEMPO_FAR};
+use super::vocab::{self, DRUM, PARTS, PITCH, TEMPO_FAR};
 use super::writer::Writer;
 
 /// Cuts a piece at its bar lines into pieces of at most `max` ids, each as long as
@@ -163,15 +163,28 @@ pub fn transpose(ids: &[u32], semitones: i8) -> Option<Vec<u32>> {
 /// is left out.
 #[must_use]
 pub fn scale_velocity(ids: &[u32], steps: i8) -> Vec<u32> {
+    spelled_anew(ids, |step| match step {
+        Step::Note(sound) => Step::Note(Sound { level: louder(sound.level, steps), ..sound }),
+        step => step,
+    })
+}
+
+/// A piece as version 1 of the vocabulary spelled it, for models that know no other
+/// tempos: whole beats a minute up to 511. Reading stops as in [`scale_velocity`].
+#[must_use]
+pub fn whole_tempos(ids: &[u32]) -> Vec<u32> {
+    spelled_anew(ids, |step| match step {
+        Step::Tempo(tempo) => Step::Tempo(vocab::whole(tempo)),
+        step => step,
+    })
+}
+
+fn spelled_anew(ids: &[u32], change: impl Fn(Step) -> Step) -> Vec<u32> {
     let mut grammar = Grammar::new();
-    let mut writer = Writer::new(grammar.signature(), grammar.tempo.max(1), ids.len() + 16);
+    let mut writer = Writer::new(grammar.signature(), 120 * PARTS, ids.len() + 16);
     for &id in ids {
         let Some(step) = grammar.push(id) else { break };
-        let step = match step {
-            Step::Note(sound) => Step::Note(Sound { level: louder(sound.level, steps), ..sound }),
-            step => step,
-        };
-        writer.take(step, grammar.position);
+        writer.take(change(step), grammar.position);
     }
     writer.settle();
     writer.ids

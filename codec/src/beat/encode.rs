@@ -137,7 +137,13 @@ pub(super) fn prompt(score: &Score, before: f64, from: u32) -> Result<Prompt, En
     for placed in &mut placed {
         *placed = step_of(*placed).min(latest) << STEP | *placed & u64::from(u32::MAX);
     }
-    let mut encoder = Encoder::new(&score, &placed, &score.tempos[..tempos], &score.meters[..meters]);
+    // An answer changes no tempo, and models of version 1 know whole ones alone.
+    let whole = |tempo: &Tempo| Tempo {
+        micros_per_beat: vocab::micros_per_beat(vocab::whole(vocab::tempo(tempo.micros_per_beat))),
+        ..*tempo
+    };
+    let tempos: Vec<Tempo> = score.tempos[..tempos].iter().map(whole).collect();
+    let mut encoder = Encoder::new(&score, &placed, &tempos, &score.meters[..meters]);
     let origin = encoder.lead_to(from)?;
     Ok(Prompt { ids: encoder.writer.ids, origin })
 }

@@ -81,6 +81,8 @@
 //! # Ok::<(), continuo_codec::EncodingError>(())
 //! ```
 //!
+//! The prompt of an answer says whole tempos up to 511, as version 1 did.
+//!
 //! # What is not kept
 //!
 //! - Onsets go to the nearest step, the later of two equally near; durations to the
@@ -109,7 +111,7 @@ mod stream;
 pub mod vocab;
 mod writer;
 
-pub use edit::{chunks, scale_velocity, transpose};
+pub use edit::{chunks, scale_velocity, transpose, whole_tempos};
 pub use encode::{Losses, SpellError, Spelled, encode_counted, encode_midi};
 pub use vocab::{VERSION, VOCAB_SIZE};
 

@@ -156,6 +156,12 @@ pub(super) fn tempo(micros_per_beat: u32) -> u32 {
     if parts < FAR_PARTS { parts.max(SLOWEST) } else { nearest(PARTS).min(FASTEST) }
 }
 
+/// The nearest tempo that version 1 could spell: whole beats a minute up to 511.
+pub(super) const fn whole(tempo: u32) -> u32 {
+    let nearest = (tempo + PARTS / 2) / PARTS * PARTS;
+    if nearest < FAR_PARTS { nearest } else { FAR_PARTS - PARTS }
+}
+
 /// Microseconds a beat, rounded, of a tempo in parts that is not 0.
 pub(super) const fn micros_per_beat(tempo: u32) -> u32 {
     (MICROS + tempo / 2) / tempo

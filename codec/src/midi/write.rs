@@ -150,18 +150,18 @@ impl Channels {
         let mut channels = BTreeMap::new();
         let melodic = || (0..16_u8).filter(|&channel| channel != DRUM_CHANNEL);
         let (mut free, mut shared) = (melodic(), melodic().cycle());
-        let instruments = |layer: usize| {
-            let played = parts.iter().filter(move |part| (part.layer == 0) == (layer == 0));
-            played.flat_map(|part| part.track.notes.iter().map(|note| (part.layer, note.instrument)))
+        let players = |further: bool| {
+            let parts = parts.iter().filter(move |part| (part.layer > 0) == further);
+            parts.flat_map(|part| part.track.notes.iter().map(|note| (part.layer, note.instrument)))
         };
-        for (layer, instrument) in instruments(0) {
+        for (layer, instrument) in players(false) {
             channels.entry((layer, instrument)).or_insert_with(|| match instrument.is_drums() {
                 true => DRUM_CHANNEL,
                 false => free.next().or_else(|| shared.next()).unwrap_or_default(),
             });
         }
-        // What is left of the channels after every instrument has one.
-        for (layer, instrument) in instruments(1) {
+        // What is left of the channels when every instrument has one.
+        for (layer, instrument) in players(true) {
             let first = channels.get(&(0, instrument)).copied().unwrap_or_default();
             channels.entry((layer, instrument)).or_insert_with(|| match instrument.is_drums() {
                 true => DRUM_CHANNEL,

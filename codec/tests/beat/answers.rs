@@ -152,7 +152,8 @@ fn a_phrase_far_into_a_project_needs_no_bars_before_it() {
     let start = 480 * 4 * 20_000;
     phrase.notes =
         vec![Note { start, instrument: Instrument::PIANO, pitch: 60, duration: 480, velocity: 66 }];
-    phrase.tempos = vec![Tempo { tick: 480, micros_per_beat: 600_000 }];
+    // 99.83 beats a minute: a prompt says whole ones.
+    phrase.tempos = vec![Tempo { tick: 480, micros_per_beat: 601_000 }];
     let Continuation { ids, mut stream } = continued(&phrase, 80_004.0, 80_008.0);
     assert_eq!(ids, [1, BAR, NUMERATOR + 3, 116, POSITION, TEMPO_HIGH + 6, 156, 581, 800, BAR, POSITION]);
     let (events, _) = answer(&mut Random::new(5), &mut *stream, false);

@@ -1,7 +1,7 @@
 //! Pieces cut and varied for training.
 
-use continuo_codec::beat::vocab::{BAR, END, START};
-use continuo_codec::beat::{chunks, scale_velocity, transpose};
+use continuo_codec::beat::vocab::{BAR, END, START, TEMPO_FAR, UNUSED};
+use continuo_codec::beat::{chunks, scale_velocity, transpose, whole_tempos};
 use continuo_codec::{Beat, Encoding, Note, Score};
 
 use crate::random::{Random, draw};
@@ -140,4 +140,27 @@ fn scaling_velocities_leaves_the_rest() {
         }
         assert_eq!(scale_velocity(&ids, 0), ids);
     }
+}
+
+/// Models of version 1 were never shown the ids that version 2 added.
+#[test]
+fn whole_tempos_are_spelled_with_the_ids_of_version_1() {
+    let (mut changed, mut tempos) = (0, 0);
+    for seed in 0..100 {
+        let (ids, score) = piece(seed);
+        let whole = whole_tempos(&ids);
+        assert!(!whole.iter().any(|id| (TEMPO_FAR..UNUSED).contains(id)), "seed {seed}");
+        let back = Beat.decode(&whole).unwrap();
+        assert_eq!((&back.notes, &back.meters), (&score.notes, &score.meters), "seed {seed}");
+        let bpm = |micros: u32| 60e6 / f64::from(micros);
+        for tempo in &score.tempos {
+            let kept = back.tempos.iter().rfind(|kept| kept.tick <= tempo.tick).unwrap();
+            let (was, is) = (bpm(tempo.micros_per_beat), bpm(kept.micros_per_beat));
+            assert!((is - is.round()).abs() < 0.01 && is < 511.1, "seed {seed}: {is}");
+            assert!((was.min(511.0) - is).abs() <= 0.51, "seed {seed}: {was} as {is}");
+            tempos += 1;
+        }
+        changed += usize::from(whole != ids);
+    }
+    assert!(changed > 50 && tempos > 100, "{changed} of {tempos}");
 }

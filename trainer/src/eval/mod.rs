@@ -8,11 +8,13 @@ pub mod answers;
 pub mod measures;
 pub mod report;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use continuo_codec::beat;
 use continuo_engine::source::{self, spelling_of};
 use continuo_model::{Config, ModelFiles};
 
@@ -116,7 +118,7 @@ fn measure_all(
     // The pieces as an encoding spells them, and how many notes it keeps of them.
     let mut spelled: BTreeMap<&str, (Corpus, usize)> = BTreeMap::new();
     for (name, path) in models {
-        let (encoding, Config { n_positions: context, .. }) = open(path)?;
+        let Opened { encoding, version, config: Config { n_positions: context, .. } } = open(path)?;
         let first = !spelled.contains_key(encoding.as_str());
         if first {
             let corpus = read(music, encoding)?;
@@ -124,7 +126,7 @@ fn measure_all(
             spelled.insert(encoding.as_str(), (corpus, notes));
         }
         let (corpus, notes) = &spelled[encoding.as_str()];
-        let measured_on = chunks(corpus, encoding, context);
+        let measured_on = chunks(corpus, (encoding, version), context);
         let rows = args.batch.max(1);
         let mut trainer = measure::open(path, rows, context)?;
         let Some(measured) = measure::model(&mut trainer, &measured_on, rows)? else {
@@ -133,7 +135,7 @@ fn measure_all(
         drop(trainer);
         report.rows.push(Row { name: name.clone(), encoding, measured, notes: *notes });
         if first && !args.ngram.is_empty() {
-            let training = chunks(&read(&args.ngram, encoding)?, encoding, context);
+            let training = chunks(&read(&args.ngram, encoding)?, (encoding, version), context);
             let ngram = NGram::train(training.iter().map(Vec::as_slice), encoding.encoding().vocab_size());
             let measured = measure::ngram(&ngram, &measured_on);
             report.rows.push(Row { name: "5-gram".to_owned(), encoding, measured, notes: *notes });
@@ -158,9 +160,21 @@ fn read(folders: &[PathBuf], encoding: EncodingName) -> anyhow::Result<Corpus> {
     corpus::read(folders, encoding.encoding().as_ref(), 0.0)
 }
 
-/// What a model of a context reads of pieces.
-fn chunks(corpus: &Corpus, encoding: EncodingName, context: usize) -> Vec<Vec<u32>> {
-    corpus.part(false).flat_map(|piece| cut(encoding, &piece.ids, context + 1)).collect()
+/// What a model of a context and of a version of its encoding reads of pieces.
+fn chunks(corpus: &Corpus, (encoding, version): (EncodingName, u32), context: usize) -> Vec<Vec<u32>> {
+    let old = encoding == EncodingName::Beat && version == 1;
+    let spelled = |ids| if old { Cow::Owned(beat::whole_tempos(ids)) } else { Cow::Borrowed(ids) };
+    corpus.part(false).flat_map(|piece| cut(encoding, &spelled(&piece.ids), context + 1)).collect()
+}
+
+/// What a model tells of itself.
+pub struct Opened {
+    /// How its ids are meant.
+    pub encoding: EncodingName,
+    /// The version of that encoding.
+    pub version: u32,
+    /// Its shape.
+    pub config: Config,
 }
 
 /// The encoding and the shape of a model; `text` where nothing tells the encoding, as of
@@ -168,12 +182,13 @@ fn chunks(corpus: &Corpus, encoding: EncodingName, context: usize) -> Vec<Vec<u3
 ///
 /// # Errors
 /// If the model cannot be read, or its encoding is none of this build's.
-pub fn open(model: &Path) -> anyhow::Result<(EncodingName, Config)> {
+pub fn open(model: &Path) -> anyhow::Result<Opened> {
     let files = ModelFiles::open(model)?;
     let spelling = spelling_of(model, &files)?;
     let name = spelling.as_ref().map_or("text", |spelling| &spelling.encoding);
     let encoding = EncodingName::named(name).with_context(|| {
         format!("{} does not name a known encoding (text, beat, anticipation, midilike)", model.display())
     })?;
-    Ok((encoding, files.config().clone()))
+    let version = spelling.map_or(1, |spelling| spelling.version);
+    Ok(Opened { encoding, version, config: files.config().clone() })
 }

@@ -87,7 +87,7 @@ impl Base {
         let (encoding, config) = if fresh {
             (None, ModelFiles::open(folder)?.config().clone())
         } else {
-            let (encoding, config) = eval::open(folder)?;
+            let eval::Opened { encoding, config, .. } = eval::open(folder)?;
             (Some(encoding), config)
         };
         Ok(Self {
