@@ -141,7 +141,7 @@ fn as_f64(tick: u64) -> f64 {
 /// The tempo map of the first track, which also has to have possible meters.
 fn tempo_map(division: i16, signs: &[Event]) -> Result<Seconds, TextError> {
     let refuse = |event: &Event, reason| Err(TextError::Midi { offset: event.offset, reason });
-    let mut tempos = Vec::new();
+    let mut tempos = Vec::with_capacity(signs.len());
     for event in signs {
         match event.kind {
             Kind::Tempo { micros: 0 } => return refuse(event, "a tempo of 0"),

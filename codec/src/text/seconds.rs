@@ -43,7 +43,11 @@ impl Spelling {
     }
 
     fn push_slowly(&mut self, pitch: u8, start: f64, duration: f64, velocity: u8) {
-        let mut note = String::from(if self.end == 0 { "" } else { " " });
+        // A small list that grows takes the lock of the thread whose memory it came from.
+        let mut note = String::with_capacity(2 * WIDEST);
+        if self.end > 0 {
+            note.push(' ');
+        }
         let _ = write!(note, "{pitch}_");
         number(&mut note, start);
         note.push('_');
