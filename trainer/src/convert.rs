@@ -136,6 +136,13 @@ struct Direction {
     convert: Convert,
 }
 
+impl Direction {
+    /// Whether a name says that the file is of the kind that is read.
+    fn reads(&self, path: &Path) -> bool {
+        self.from.accept(path) || (self.plain.is_some() && files::is_midi(path))
+    }
+}
+
 /// Runs `continuo encode`.
 ///
 /// # Errors
@@ -185,9 +192,7 @@ fn run(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
         bail!("OUT is the file to read, {}; name another, or it would be overwritten", input.display());
     }
     // Two names given by a pattern like *.mid are not one file and its result.
-    let alike =
-        direction.from.accept(&places.output) || direction.plain.is_some() && files::is_midi(&places.output);
-    if alike && places.output.exists() && !places.force {
+    if direction.reads(&places.output) && places.output.exists() && !places.force {
         bail!(
             "OUT, {}, is there already and looks like what is read, not like a result (NAME{}); name another, or \
              say --force to replace it",
@@ -221,7 +226,7 @@ fn one_file(places: &Places, direction: &Direction) -> anyhow::Result<Outcome> {
 
 /// A word on the likely mistake where a file's name says it is something else.
 fn hint(input: &Path, direction: &Direction) -> String {
-    if direction.from.accept(input) || (direction.plain.is_some() && files::is_midi(input)) {
+    if direction.reads(input) {
         return String::new();
     }
     format!(" (its name does not end in {}; is it the right file?)", direction.from.describe())

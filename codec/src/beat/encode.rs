@@ -137,13 +137,9 @@ pub(super) fn prompt(score: &Score, before: f64, from: u32) -> Result<Prompt, En
     for placed in &mut placed {
         *placed = step_of(*placed).min(latest) << STEP | *placed & u64::from(u32::MAX);
     }
+    let mut encoder = Encoder::new(&score, &placed, &score.tempos[..tempos], &score.meters[..meters]);
     // An answer changes no tempo, and models of version 1 know whole ones alone.
-    let whole = |tempo: &Tempo| Tempo {
-        micros_per_beat: vocab::micros_per_beat(vocab::whole(vocab::tempo(tempo.micros_per_beat))),
-        ..*tempo
-    };
-    let tempos: Vec<Tempo> = score.tempos[..tempos].iter().map(whole).collect();
-    let mut encoder = Encoder::new(&score, &placed, &tempos, &score.meters[..meters]);
+    encoder.whole_tempos = true;
     let origin = encoder.lead_to(from)?;
     Ok(Prompt { ids: encoder.writer.ids, origin })
 }
@@ -204,6 +200,8 @@ struct Encoder<'a> {
     /// On the grid, step by step.
     notes: &'a [u64],
     tempos: &'a [Tempo],
+    /// Whether tempos are said as version 1 did.
+    whole_tempos: bool,
     bars: Bars<'a>,
     writer: Writer,
     /// For messages.
@@ -219,6 +217,7 @@ impl<'a> Encoder<'a> {
             grid,
             notes,
             tempos,
+            whole_tempos: false,
             bars: Bars::new(grid, meters),
             writer: Writer::new(Signature::COMMON, TEMPO, 64 + notes.len() * 4),
             score,
@@ -334,7 +333,8 @@ impl<'a> Encoder<'a> {
         let same = self.tempos.iter().take_while(|t| self.grid.step(t.tick) == step).count();
         let (taken, rest) = self.tempos.split_at(same);
         self.tempos = rest;
-        taken.last().map(|t| (step, vocab::tempo(t.micros_per_beat)))
+        let tempo = vocab::tempo(taken.last()?.micros_per_beat);
+        Some((step, if self.whole_tempos { vocab::whole(tempo) } else { tempo }))
     }
 
     /// Writes the notes before a step.

@@ -29,6 +29,9 @@ pub use read::read;
 pub(crate) use read::{order, read_unordered};
 pub use write::{Track, write, write_tracks};
 
+/// The drum channel, counting from 0.
+pub(crate) const DRUM_CHANNEL: u8 = 9;
+
 /// Why bytes cannot be read as a MIDI file. Offsets count bytes from the start of
 /// the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

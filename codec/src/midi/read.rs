@@ -1,12 +1,9 @@
 //! MIDI bytes to a score.
 
-use super::MidiError;
 use super::events::{Event, Events};
 use super::open::OpenNotes;
+use super::{DRUM_CHANNEL, MidiError};
 use crate::score::{Instrument, Meter, Note, Score, Tempo};
-
-/// The drum channel, counting from 0.
-const DRUM_CHANNEL: u8 = 9;
 
 /// Reads a standard MIDI file: all tracks merged, sorted. See the
 /// [module](super) for what counts.

@@ -6,15 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
 
-use super::names;
+use super::{DRUM_CHANNEL, names};
 use crate::score::{Instrument, Note, Score};
 
 /// The longest pause one event can hold, in ticks.
 const LONGEST_DELTA: u32 = (1 << 28) - 1;
 /// Tracks a file can count, besides the one of tempo and meter.
 const MOST_TRACKS: usize = 0xffff - 1;
-/// Where the drum kit plays, counting from 0.
-const DRUM_CHANNEL: u8 = 9;
 
 /// The notes of a track to be written. Their order does not matter, and they may
 /// be of several instruments.

@@ -12,9 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::MidiLikeError;
 use super::vocab::KIT;
-
-/// The drum channel, counting from 0.
-const DRUM_CHANNEL: u8 = 9;
+use crate::midi::DRUM_CHANNEL;
 
 /// A note in ticks of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

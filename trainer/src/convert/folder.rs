@@ -116,11 +116,12 @@ impl Work<'_> {
     fn all(&self) -> Fates {
         let progress = Progress::new("files", self.found.len() as u64);
         let taken = AtomicUsize::new(0);
-        let work = || self.some(&taken, &progress);
+        let jobs = self.jobs();
+        let work = || self.some(&taken, 16 * jobs, &progress);
         let fates = thread::scope(|scope| {
             // Where the system gives no more threads, those there are do it.
             let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..self.jobs()).map_while(start).collect();
+            let others: Vec<_> = (1..jobs).map_while(start).collect();
             let mine = work();
             let theirs =
                 others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
@@ -137,10 +138,11 @@ impl Work<'_> {
         jobs.map_or(1, NonZeroUsize::get).min(self.found.len()).min(MOST_JOBS)
     }
 
-    /// Files that no other thread has taken, until there are none.
-    fn some(&self, taken: &AtomicUsize, progress: &Progress) -> Fates {
+    /// Files that no other thread has taken, one of so many shares of what is left at
+    /// a time, until there are none.
+    fn some(&self, taken: &AtomicUsize, shares: usize, progress: &Progress) -> Fates {
         let (mut fates, mut buffers) = (Fates::default(), Buffers::default());
-        let (all, shares) = (self.found.len(), 16 * self.jobs());
+        let all = self.found.len();
         // Neighbours, since threads that name files in one folder wait for each other;
         // ever fewer, so that all end at one time (guided self-scheduling,
         // Polychronopoulos and Kuck 1987).

@@ -191,7 +191,9 @@ fn decode_ids(
         let EncodingError::UnexpectedId { position, .. } = error else { return Refusal::new(error) };
         Refusal {
             reason: format!("{error}; ids of another encoding need its name, --encoding"),
-            offset: utf8(bytes).ok().and_then(|text| offset_of_word(text, position)),
+            offset: utf8(bytes)
+                .ok()
+                .and_then(|text| Some(offset(text, text.split_whitespace().nth(position)?))),
         }
     })?;
     Ok(Tally::default())
@@ -276,7 +278,7 @@ pub(super) fn read_ids(bytes: &[u8]) -> Result<Vec<u32>, Refusal> {
                     "word {} is {begin:?}{more}, which is not a token id: a number, with spaces around it",
                     position + 1
                 ),
-                offset: offset_of_word(text, position),
+                offset: Some(offset(text, word)),
             }
         })?;
         ids.push(id);
@@ -284,10 +286,9 @@ pub(super) fn read_ids(bytes: &[u8]) -> Result<Vec<u32>, Refusal> {
     Ok(ids)
 }
 
-/// Where a word begins, in bytes; words count from 0.
-fn offset_of_word(text: &str, position: usize) -> Option<usize> {
-    let word = text.split_whitespace().nth(position)?;
-    Some(word.as_ptr().addr() - text.as_ptr().addr())
+/// Where a word of a text begins, in bytes.
+fn offset(text: &str, word: &str) -> usize {
+    word.as_ptr().addr() - text.as_ptr().addr()
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
