@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::{mem, thread};
 
 use anyhow::bail;
 
@@ -19,6 +21,10 @@ use crate::progress::Progress;
 
 /// Threads that are started at most, whatever `--jobs` asks for.
 const MOST_JOBS: usize = 256;
+
+/// In how many shares a thread takes what it has. Few cost little, many leave more to
+/// be taken by another.
+const SHARES: usize = 16;
 
 /// What became of some files.
 #[derive(Default)]
@@ -105,6 +111,34 @@ struct Work<'a> {
     stop: AtomicBool,
 }
 
+/// Which files of the list each thread has left.
+///
+/// They begin far apart, since threads that name files in one folder wait for each
+/// other. One that has none left takes half of what another has, so that all end at
+/// one time.
+struct Left(Mutex<Vec<Range<usize>>>);
+
+impl Left {
+    fn new(files: usize, threads: usize) -> Self {
+        let from = |thread| files * thread / threads;
+        Self(Mutex::new((0..threads).map(|thread| from(thread)..from(thread + 1)).collect()))
+    }
+
+    /// The next files of a thread, of which no other has any: none if all are taken.
+    fn take(&self, thread: usize) -> Range<usize> {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if left[thread].is_empty()
+            && let Some(most) = left.iter_mut().max_by_key(|files| files.len())
+        {
+            let half = most.start + most.len() / 2;
+            left[thread] = half..mem::replace(&mut most.end, half);
+        }
+        let mine = &mut left[thread];
+        let to = mine.start + mine.len().div_ceil(SHARES);
+        mem::replace(&mut mine.start, to)..to
+    }
+}
+
 /// What a thread uses for one file after another.
 #[derive(Default)]
 struct Buffers {
@@ -115,14 +149,14 @@ struct Buffers {
 impl Work<'_> {
     fn all(&self) -> Fates {
         let progress = Progress::new("files", self.found.len() as u64);
-        let taken = AtomicUsize::new(0);
         let jobs = self.jobs();
-        let work = || self.some(&taken, 16 * jobs, &progress);
+        let left = Left::new(self.found.len(), jobs);
+        let work = |thread| self.some(|| left.take(thread), &progress);
         let fates = thread::scope(|scope| {
             // Where the system gives no more threads, those there are do it.
-            let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let start = |thread| thread::Builder::new().spawn_scoped(scope, move || work(thread)).ok();
             let others: Vec<_> = (1..jobs).map_while(start).collect();
-            let mine = work();
+            let mine = work(0);
             let theirs =
                 others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
             theirs.fold(mine, Fates::join)
@@ -138,23 +172,19 @@ impl Work<'_> {
         jobs.map_or(1, NonZeroUsize::get).min(self.found.len()).min(MOST_JOBS)
     }
 
-    /// Files that no other thread has taken, one of so many shares of what is left at
-    /// a time, until there are none.
-    fn some(&self, taken: &AtomicUsize, shares: usize, progress: &Progress) -> Fates {
+    /// Files as they are given, until no more are.
+    fn some(&self, more: impl Fn() -> Range<usize>, progress: &Progress) -> Fates {
         let (mut fates, mut buffers) = (Fates::default(), Buffers::default());
-        let all = self.found.len();
-        // Neighbours, since threads that name files in one folder wait for each other;
-        // ever fewer, so that all end at one time (guided self-scheduling,
-        // Polychronopoulos and Kuck 1987).
-        let more = |from: usize| (from < all).then(|| from + (all - from).div_ceil(shares));
-        while let Ok(from) = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            let to = more(from).unwrap_or(all);
-            for (place, file) in self.found.iter().enumerate().take(to).skip(from) {
-                self.one(place, file, &mut fates, &mut buffers);
+        loop {
+            let files = more();
+            if files.is_empty() {
+                return fates;
+            }
+            for place in files {
+                self.one(place, &self.found[place], &mut fates, &mut buffers);
                 progress.advance();
             }
         }
-        fates
     }
 
     fn one(&self, place: usize, file: &Path, fates: &mut Fates, buffers: &mut Buffers) {
@@ -210,4 +240,27 @@ fn twin(to: &Path, other: &Path) -> Refusal {
 /// made again in no time.
 fn is_finished(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_taken_once_in_whatever_order_threads_ask() {
+        for (files, threads) in [(1, 1), (1000, 1), (2, 2), (31, 2), (1000, 2), (1000, 5), (256, 256)] {
+            for order in [&[0][..], &[1], &[0, 1], &[2, 1, 1, 1], &[0, 0, 4, 3, 0, 77]] {
+                let left = Left::new(files, threads);
+                let mut taken = vec![0; files];
+                for thread in order.iter().cycle() {
+                    let share = left.take(thread % threads);
+                    if share.is_empty() {
+                        break;
+                    }
+                    share.for_each(|place| taken[place] += 1);
+                }
+                assert_eq!(taken, vec![1; files], "{files} files, {threads} threads, {order:?}");
+            }
+        }
+    }
 }
