@@ -6,6 +6,7 @@ use super::AnticipationError;
 use super::clock::{self, Clock, Timeline, hundredths};
 use super::vocab::{DURATION, DURATIONS, NOTE, PITCHES, UNKNOWN_DURATION};
 use crate::encoding::EncodingError;
+use crate::midi::DRUM_CHANNEL;
 use crate::mido::{self, DIVISION_AT, Event, Kind, Listener, TYPE_AT};
 use crate::score::{Instrument, Note, Score};
 
@@ -124,7 +125,7 @@ impl Band {
     }
 
     fn key(&self, channel: u8, pitch: u8) -> Key {
-        let drums = channel == 9;
+        let drums = channel == DRUM_CHANNEL;
         let instrument = if drums { Instrument::DRUMS.index() } else { self.programs[usize::from(channel)] };
         (instrument, pitch, channel)
     }
